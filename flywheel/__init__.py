@@ -1,0 +1,3 @@
+"""flywheel makes a local coding agent better while it works."""
+
+__version__ = "0.1.0"

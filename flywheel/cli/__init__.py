@@ -1,0 +1,1 @@
+"""Commands: read projections, write only operator requests."""

@@ -1,0 +1,124 @@
+"""`flywheel train LINE` and `flywheel adapters promote | rollback | retire | approve`: requests to the daemon."""
+
+import getpass
+import secrets
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flywheel.cli.contexts import AsJson, Config, out, reading, show_json
+from flywheel.core.clocks import SystemClock
+from flywheel.core.errors import MisuseError, PermanentError, UnavailableError
+from flywheel.core.events import Event
+from flywheel.core.ids import split_served_name
+from flywheel.core.requests import Request, RequestKind
+from flywheel.store.ledger import append
+from flywheel.store.requests import make_request, request_by_id
+from flywheel.store.stores import Store
+
+Adapter = Annotated[str, typer.Argument(help="Served name, as in tool-calling@3.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the ledger.")]
+Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for the daemon's answer; 0 does not wait.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the adapter commands to the `adapters` noun."""
+    app.command("approve", epilog="Example: flywheel adapters approve tool-calling@1")(approve)
+    app.command("promote", epilog="Example: flywheel adapters promote tool-calling@2 --override --reason 'trial'")(promote)
+    app.command("rollback", epilog="Example: flywheel adapters rollback tool-calling@2")(rollback)
+    app.command("retire", epilog="Example: flywheel adapters retire tool-calling@1")(retire)
+
+
+def approve(name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None) -> None:
+    """Approve an adapter, as the first promotion of a line needs."""
+    _ask("approve", name, reason, wait, as_json, config)
+
+
+def promote(
+    name: Adapter,
+    reason: Reason = "",
+    override: Annotated[bool, typer.Option("--override", help="Even without a passing verdict; starts as a canary.")] = False,
+    wait: Wait = 10,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Promote an adapter; with --override one that did not pass its gate starts a canary on your word."""
+    if override and not reason:
+        raise MisuseError("an override needs its reason", "add --reason 'why'")
+    _ask("promote", name, reason, wait, as_json, config, override=override)
+
+
+def rollback(name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None) -> None:
+    """Take an adapter back at once; the one before, or the base, answers again."""
+    _ask("roll_back", name, reason, wait, as_json, config)
+
+
+def retire(name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None) -> None:
+    """End an adapter's life in front of the agent for good."""
+    _ask("retire", name, reason, wait, as_json, config)
+
+
+def train(
+    line: Annotated[str, typer.Argument(help="A line of the settings, as in tool-calling.")],
+    reason: Reason = "",
+    wait: Wait = 10,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Train a line now, through the guardrails, without waiting for its trigger."""
+    _ask("train", line, reason, wait, as_json, config)
+
+
+def _ask(
+    kind: RequestKind, subject: str, reason: str, wait: float, as_json: bool, config: Path | None, override: bool = False
+) -> None:
+    with reading(config) as (settings, store):
+        line = _line_of(kind, subject)
+        if line not in settings.lines:
+            raise MisuseError(f"{line!r} is not a line of the settings", f"lines: {', '.join(settings.lines) or 'none'}")
+        request = _write(store, kind, line, subject, reason, override)
+        answered = _wait(store, request, wait)
+    if as_json:
+        show_json(answered.model_dump(mode="json"))
+    elif answered.state == "refused":
+        raise PermanentError(answered.answer)
+    elif answered.state == "satisfied":
+        out.print(answered.answer)
+    else:
+        out.print(f"asked ({request.id}); the daemon has not answered yet: see `flywheel requests show {request.id}`")
+
+
+def _line_of(kind: RequestKind, subject: str) -> str:
+    if kind == "train":
+        return subject
+    name = split_served_name(subject)
+    if name is None:
+        raise MisuseError(f"{subject!r} is not the name of an adapter", "names look like tool-calling@3")
+    return name[0]
+
+
+def _write(store: Store, kind: RequestKind, line: str, subject: str, reason: str, override: bool) -> Request:
+    now = SystemClock().now()
+    request_id = f"req-{secrets.token_hex(4)}"
+    with store.write() as session:
+        seq = append(session, Event(kind="operator.request_made", at=now, line=line, subject=subject,
+                                    body={"request": request_id, "kind": kind, "reason": reason, "override": override,
+                                          "by": getpass.getuser()}))  # fmt: skip
+        request = Request(id=request_id, kind=kind, line=line, subject=subject, reason=reason, override=override,
+                          by=getpass.getuser(), at=now, cause=seq)  # fmt: skip
+        make_request(session, request)
+    return request
+
+
+def _wait(store: Store, request: Request, seconds: float) -> Request:
+    end = time.monotonic() + seconds
+    while True:
+        with store.read() as session:
+            found = request_by_id(session, request.id)
+        if found is None:
+            raise UnavailableError(f"request {request.id} is gone")
+        if found.state != "open" or time.monotonic() >= end:
+            return found
+        time.sleep(0.1)

@@ -1,0 +1,58 @@
+"""`flywheel run | cycle | gateway`: the processes themselves."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from flywheel.cli.contexts import AsJson, Config, out, settings_of, show_json
+from flywheel.core.errors import PermanentError
+from flywheel.daemon.logs import configure_logs
+from flywheel.daemon.notices import Notifier
+from flywheel.daemon.run import cycle_once, serve
+from flywheel.daemon.settings import Settings, find_settings
+
+
+def run(config: Config = None) -> None:
+    """Run the daemon until it is told to stop (SIGTERM, SIGINT); SIGHUP reloads settings and policies."""
+    configure_logs()
+    asyncio.run(serve(find_settings(config)))
+
+
+def cycle(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but do and record nothing.")] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Run one cycle and say in one sentence what it did."""
+    configure_logs()
+    report = asyncio.run(cycle_once(settings_of(config), dry_run=dry_run))
+    if as_json:
+        show_json(report.model_dump(mode="json"))
+    else:
+        out.print(report.sentence, markup=False)
+    if report.failed:
+        raise PermanentError(f"{len(report.failed)} thing(s) could not be done", report.failed[0])
+
+
+def gateway(config: Config = None) -> None:
+    """Run the gateway, the door the agent talks to, until it is told to stop."""
+    from flywheel.gateway.run import serve_gateway
+
+    configure_logs()
+    notifier = Notifier()
+    asyncio.run(serve_gateway(gateway_settings(settings_of(config)), on_ready=lambda: notifier.ready("answering")))
+
+
+def gateway_settings(settings: Settings) -> "GatewaySettings":  # noqa: F821
+    """Return the gateway's part of the settings in the gateway's own terms."""
+    from flywheel.gateway.settings import GatewaySettings
+
+    section = settings.gateway
+    bases = list(settings.bases.values())
+    return GatewaySettings(
+        home=settings.home, host=section.host, port=section.port, capture=section.capture,
+        upstreams=tuple(server.url for server in settings.servers), base_model=bases[0].served_as if bases else "",
+        body_limit=section.body_limit_mib * 1024 * 1024, connect_timeout=section.connect_timeout,
+        drain_seconds=section.drain_seconds,
+    )  # fmt: skip

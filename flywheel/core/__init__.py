@@ -1,0 +1,1 @@
+"""The floor everything stands on: frozen types, ids, events, intents, errors, clock. Pure."""

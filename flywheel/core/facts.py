@@ -1,0 +1,93 @@
+"""The closed registry of facts: the readings that plans and policies may look at.
+
+A room's `facts.py` takes the readings; here stands what each one means, so that a
+guardrail can only ask for what somebody measures.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from flywheel.core.frozen import Frozen
+
+Value = bool | int | float | str | None
+Facts = Mapping[str, Value]
+
+
+class FactSpec(Frozen):
+    """A fact's type and meaning, in words."""
+
+    name: str
+    type: type[bool] | type[int] | type[float] | type[str]
+    meaning: str
+    choices: tuple[str, ...] = ()
+
+
+def _registry(specs: Iterable[FactSpec]) -> Mapping[str, FactSpec]:
+    return MappingProxyType({spec.name: spec for spec in specs})
+
+
+def _fact(name: str, kind: Any, meaning: str, choices: tuple[str, ...] = ()) -> FactSpec:
+    return FactSpec(name=name, type=kind, meaning=meaning, choices=choices)
+
+
+FACTS: Mapping[str, FactSpec] = _registry(
+    [
+        _fact("base.fingerprint_is_frozen", bool, "the base model's bytes are the ones that were pinned"),
+        _fact("base.is_adapter", bool, "the base folder already holds an adapter or a merge of one"),
+        _fact("base.parameters_billion", float, "size of the base model in billions of parameters"),
+        _fact("clock.in_idle_window", bool, "the hour is inside the settings' idle window (always, when none is set)"),
+        _fact("dataset.examples", int, "examples in the dataset, rehearsed rows not counted"),
+        _fact("dataset.fresh", int, "examples no earlier dataset of the line holds"),
+        _fact("dataset.largest_domain_share", float, "part of the examples from the most common domain"),
+        _fact("dataset.largest_foreign_repo_share", float, "part of the examples from the largest repo not your own"),
+        _fact("dataset.largest_session_share", float, "part of the examples from the largest session"),
+        _fact("dataset.lost_examples", int, "examples of the parent dataset missing without having been withdrawn"),
+        _fact(
+            "dataset.new_group_share", float, "part of the fresh examples from repos or problem types not seen before"
+        ),
+        _fact("dataset.replay_share", float, "part of the training rows that rehearse earlier datasets"),
+        _fact("dataset.shares_with_suites", int, "examples whose question stands in a suite"),
+        _fact("dataset.teacher_share", float, "part of the examples that come from a teacher"),
+        _fact(
+            "gate.verdict",
+            str,
+            "the verdict on this very adapter: pass, fail, insufficient evidence, none",
+            ("pass", "fail", "insufficient evidence", "none"),
+        ),
+        _fact("ladder.lowest_other_rung", int, "lowest rung among the lines that do not plan"),
+        _fact("line.failed_runs", int, "runs of the line that failed since its last success"),
+        _fact("line.is_planning", bool, "the line writes plans"),
+        _fact("line.minimum_examples", int, "fewest examples the line may be trained on"),
+        _fact("line.promotions", int, "adapters of the line ever promoted"),
+        _fact("line.rounds_without_gain", int, "candidates since the last one that passed the gate"),
+        _fact("line.rung", int, "rung on the ladder: 1 teacher, 2 mixed, 3 execution feedback, 4 production feedback"),
+        _fact("line.runs_per_day", int, "most runs the line may start in 24 hours"),
+        _fact("line.runs_today", int, "runs the line started in the last 24 hours"),
+        _fact("machine.gpus", int, "GPUs this machine has"),
+        _fact("parent.exists", bool, "an earlier dataset of the line exists"),
+        _fact("release.approved", bool, "a person approved this adapter"),
+        _fact("release.overridden", bool, "an operator's recorded override stands behind this adapter"),
+        _fact("suite.alpha_left", float, "part of the false-promotion budget the suite still holds"),
+        _fact("suite.exists", bool, "a suite was frozen for the line before training"),
+        _fact("suite.problems", int, "problems in the line's suite"),
+    ]
+)
+
+
+def check_facts(facts: Facts) -> None:
+    """Refuse a reading nobody declared or of another type than declared; unknown is None."""
+    for name, value in facts.items():
+        spec = FACTS.get(name)
+        if spec is None:
+            msg = f"fact {name!r} is not in the registry"
+            raise KeyError(msg)
+        if value is not None and not _fits(value, spec.type):
+            msg = f"fact {name!r} is a {spec.type.__name__}, got {value!r}"
+            raise TypeError(msg)
+
+
+def _fits(value: Value, kind: type) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float) if kind is float else isinstance(value, kind)

@@ -1,0 +1,42 @@
+"""Names that say what they name: content hashes and short readable ids."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+SHORT = 8
+
+
+def canonical(value: Any) -> bytes:
+    """Return the one JSON form of a value: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def content_hash(value: Any) -> str:
+    """Return the sha256 of a value's canonical form: equal values, equal hash, on every machine."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def bytes_hash(chunks: Iterable[bytes]) -> str:
+    """Return the sha256 of a stream of bytes."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def short(digest: str) -> str:
+    """Return the first eight characters of a hash: enough for people, never for identity."""
+    return digest[:SHORT]
+
+
+def served_name(line: str, number: int) -> str:
+    """Return the immutable name under which an adapter is loaded: `tool-calling@7`."""
+    return f"{line}@{number}"
+
+
+def split_served_name(name: str) -> tuple[str, int] | None:
+    """Return line and number of a served name, or None when it is not one of ours."""
+    line, mark, number = name.rpartition("@")
+    return (line, int(number)) if mark and line and number.isdigit() and number.isascii() else None

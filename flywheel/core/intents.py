@@ -1,0 +1,58 @@
+"""What a room wants to do: imperative, judged before it is done. A closed registry."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from flywheel.core.frozen import Frozen
+from flywheel.core.ids import content_hash
+
+INTENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "sources.ingest_outcomes": "read what changed in a watched database",
+        "curate.admit_examples": "turn labelled outcomes into examples",
+        "curate.freeze_dataset": "freeze a dataset from the pool",
+        "gate.freeze_suite": "freeze a suite from held-out outcomes",
+        "train.start_run": "start a training run from the frozen base",
+        "train.publish_adapter": "publish what a finished run left",
+        "train.close_run": "record that a run failed",
+        "rollout.register_adapter": "enter a published adapter into the registry, inactive",
+        "gate.measure_adapter": "measure a candidate beside its base",
+        "gate.judge_adapter": "judge a finished measurement",
+        "rollout.reject_adapter": "turn down an adapter that did not pass",
+        "rollout.approve_adapter": "record a person's approval",
+        "rollout.start_canary": "give an adapter a share of the traffic",
+        "rollout.promote_adapter": "make an adapter the active one",
+        "rollout.roll_back_adapter": "take an adapter back",
+        "rollout.retire_adapter": "end an adapter's life in front of the agent",
+        "serve.load_adapter": "load an adapter into a model server",
+        "serve.unload_adapter": "unload an adapter from a model server",
+        "serve.flip_aliases": "publish what each alias points at",
+        "operator.refuse_request": "turn down a request that cannot be satisfied",
+    }
+)
+
+
+class Intent(Frozen):
+    """One thing a room proposes: what, to whom, why, and the details it needs to do it."""
+
+    kind: str
+    line: str = ""
+    subject: str
+    why: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in INTENTS:
+            msg = f"unknown intent {kind!r}"
+            raise ValueError(msg)
+        return kind
+
+    @property
+    def key(self) -> str:
+        """Return the intent's identity: the same wish has the same key in every cycle."""
+        return content_hash([self.kind, self.line, self.subject, self.params])

@@ -1,0 +1,119 @@
+"""What an operator declares: a line, its gate, its rollout. Types of the TOML files below `policies/`."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from flywheel.core.frozen import Frozen
+from flywheel.core.training import Hyperparameters
+
+Fraction = float
+
+
+class Select(Frozen):
+    """Which outcomes belong to the line."""
+
+    sources: tuple[str, ...] = ()
+    call_types: tuple[str, ...] = ()
+
+
+class Labels(Frozen):
+    """How sure a label must be before an outcome may teach."""
+
+    minimum_confidence: float = Field(default=0.7, ge=0, le=1)
+    require_tool_call: bool = False
+
+
+class DatasetPlan(Frozen):
+    """How a dataset is drawn from the pool."""
+
+    minimum_examples: int = Field(default=100, ge=1)
+    holdout: float = Field(default=0.2, gt=0, lt=1)
+    valid: float = Field(default=0.1, ge=0, lt=1)
+    suite_limit: int = Field(default=400, ge=1)
+    replay: float = Field(default=0.15, ge=0, lt=1)
+    session_cap: float = Field(default=0.01, gt=0, le=1)
+
+
+class Trigger(Frozen):
+    """When the line wants a new adapter: enough that is new, or something new and long enough ago."""
+
+    fresh_examples: int = Field(default=100, ge=1)
+    after_days: float | None = Field(default=None, gt=0)
+
+
+class TrainPlan(Frozen):
+    """How the line is trained."""
+
+    backend: str = "trl"
+    technique: Literal["sft"] = "sft"
+    seed: int = 0
+    runs_per_day: int = Field(default=2, ge=1)
+    hyperparameters: Hyperparameters = Hyperparameters()
+
+
+class Line(Frozen):
+    """A thing that gets better."""
+
+    name: str
+    why: str
+    base: str
+    planning: bool = False
+    rung: int = Field(default=3, ge=1, le=4)
+    gate: str = "tool-calling"
+    rollout: str = "careful"
+    select: Select = Select()
+    labels: Labels = Labels()
+    dataset: DatasetPlan = DatasetPlan()
+    trigger: Trigger = Trigger()
+    train: TrainPlan = TrainPlan()
+
+
+class Sampling(Frozen):
+    """How answers are drawn while measuring: as production does."""
+
+    samples: int = Field(default=4, ge=1, le=64)
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=256, ge=1)
+    concurrency: int = Field(default=8, ge=1, le=256)
+    timeout_seconds: float = Field(default=60, gt=0)
+
+
+class Gate(Frozen):
+    """What an adapter must prove before it may meet the agent."""
+
+    name: str
+    why: str
+    metric: Literal["tool_call", "exact"] = "tool_call"
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    minimum_problems: int = Field(default=100, ge=2)
+    minimum_groups: int = Field(default=10, ge=2)
+    minimum_gain: float = Field(default=0.05, ge=0, lt=1)
+    minimum_score: float | None = Field(default=None, ge=0, le=1)
+    largest_loss_to_active: float = Field(default=0.05, ge=0, lt=1)
+    largest_category_loss: float = Field(default=0.05, ge=0, lt=1)
+    largest_error_rate: float = Field(default=0.05, gt=0, lt=1)
+    largest_latency_increase: float = Field(default=0.10, gt=0)
+    judge_latency: bool = True
+    sampling: Sampling = Sampling()
+
+
+class RolloutPlan(Frozen):
+    """How an adapter meets the agent, and when it is taken back."""
+
+    name: str
+    why: str
+    share: float = Field(default=0.1, gt=0, lt=1)
+    minimum_outcomes: int = Field(default=50, ge=1)
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    tolerated_loss: float = Field(default=0.05, ge=0, lt=1)
+    longest_hours: float = Field(default=168, gt=0)
+    without_outcomes: Literal["promote", "roll_back"] = "roll_back"
+
+    @model_validator(mode="after")
+    def _share_leaves_a_control(self) -> "RolloutPlan":
+        if self.share > 0.5:  # noqa: PLR2004 - the control arm must stay the larger one
+            msg = "share above 0.5 leaves too little traffic to compare with"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,87 @@
+"""What a training run is asked to do and what it leaves: specs, bases, adapters."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from flywheel.core.frozen import Frozen
+from flywheel.core.ids import content_hash, served_name, short
+
+
+class Base(Frozen):
+    """A frozen base model on this machine; the fingerprint pins its bytes."""
+
+    name: str
+    path: str
+    served_as: str
+    fingerprint: str | None = None
+    parameters: float | None = Field(default=None, gt=0)
+
+
+class Hyperparameters(Frozen):
+    """Everything a run's outcome depends on beside data and base. A step is always an optimiser step."""
+
+    rank: int = Field(default=16, gt=0)
+    alpha: int = Field(default=32, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: tuple[str, ...] | Literal["all-linear"] = (
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+    )  # fmt: skip
+    learning_rate: float = Field(default=2e-4, gt=0)
+    scheduler: Literal["linear", "cosine", "constant"] = "cosine"
+    epochs: float = Field(default=3, gt=0)
+    max_steps: int = Field(default=-1, ge=-1)
+    batch_size: int = Field(default=4, gt=0)
+    accumulation: int = Field(default=1, gt=0)
+    warmup: float = Field(default=0.03, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_length: int = Field(default=2048, gt=0)
+    optimizer: str = "adamw_torch"
+    precision: Literal["bf16", "fp32"] = "bf16"
+    gradient_checkpointing: bool = True
+    eval_steps: int = Field(default=0, ge=0)
+    save_steps: int = Field(default=100, gt=0)
+    patience: int = Field(default=0, ge=0)
+
+
+class TrainSpec(Frozen):
+    """One run, completely: the same spec on the same machine gives the same bytes."""
+
+    line: str
+    dataset: str
+    base_name: str
+    base_fingerprint: str
+    technique: Literal["sft"] = "sft"
+    backend: str = "trl"
+    seed: int = 0
+    hyperparameters: Hyperparameters = Hyperparameters()
+
+    @property
+    def run_id(self) -> str:
+        """Return the run's name: one run for one spec, so asking twice never trains twice."""
+        return f"run-{short(content_hash(self.model_dump(mode='json')))}"
+
+
+class AdapterManifest(Frozen):
+    """What lies in an adapter's folder and where it came from; `hash` covers the files."""
+
+    hash: str
+    line: str
+    number: int
+    run: str
+    dataset: str
+    base_name: str
+    base_fingerprint: str
+    rank: int
+    target_modules: tuple[str, ...]
+    files: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Return the immutable name it is served under."""
+        return served_name(self.line, self.number)
+
+    @property
+    def folder(self) -> str:
+        """Return the folder's name below `adapters/<line>/`."""
+        return f"{self.number}-{short(self.hash)}"

@@ -1,0 +1,53 @@
+"""What the gate says: measured numbers, and a verdict that states its evidence."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from flywheel.core.frozen import Frozen
+
+
+class Verdict(StrEnum):
+    """Pass, fail, or not enough evidence to say either."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INSUFFICIENT = "insufficient evidence"
+
+
+class Check(Frozen):
+    """One rule of a gate with the number it saw: `points gained 34.2 (needs 5.0)`."""
+
+    name: str
+    verdict: Verdict
+    seen: float | None
+    needs: str
+    sentence: str
+
+
+class Problem(Frozen):
+    """One question of a suite, with what counts as right and where it belongs."""
+
+    id: str
+    kind: Literal["tool_call", "exact"]
+    category: str
+    group: str
+    messages: tuple[dict[str, str], ...]
+    expected: Any
+    prompt_key: str
+
+
+class Report(Frozen):
+    """One measurement of one adapter on one suite, judged."""
+
+    adapter: str
+    suite: str
+    gate: str
+    verdict: Verdict
+    sentence: str
+    checks: tuple[Check, ...]
+    numbers: dict[str, float | None] = Field(default_factory=dict)
+    categories: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    alpha_spent: float = Field(ge=0)
+    sampling: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Turns outcomes into examples and examples into frozen datasets."""

@@ -1,0 +1,1 @@
+"""The composition root: cycle, schedules, supervision, word to systemd."""

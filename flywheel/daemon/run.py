@@ -1,0 +1,207 @@
+"""The daemon's process: waits for a reason to look, looks, says one sentence, and waits again."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from flywheel.core.clocks import SystemClock
+from flywheel.core.errors import FlywheelError
+from flywheel.core.events import Event
+from flywheel.daemon.cycles import CycleReport
+from flywheel.daemon.houses import House, Ground, build_house, ground
+from flywheel.daemon.locks import only_daemon
+from flywheel.daemon.notices import Notifier, watchdog_seconds
+from flywheel.daemon.schedules import Schedules
+from flywheel.daemon.settings import Settings, load_settings
+from flywheel.daemon.wakeups import Wakeups
+from flywheel.daemon.works import Works, WorkLimits
+from flywheel.store.counters import cursor, move_cursor
+from flywheel.store.ledger import append
+from flywheel.watch.hints import Hints
+
+log = structlog.get_logger()
+
+STATUS = "daemon:status"
+
+
+async def serve(config: Path | None) -> None:
+    """Run until SIGTERM or SIGINT; the step under way is finished first."""
+    settings = load_settings(config)
+    with only_daemon(settings.home):
+        base = ground(settings, SystemClock())
+        try:
+            async with _daemon(base, settings, config) as daemon:
+                await daemon.run()
+        finally:
+            base.store.close()
+
+
+async def cycle_once(settings: Settings, *, dry_run: bool = False) -> CycleReport:
+    """Run one cycle, with the work it needs started or followed up, and leave."""
+    with only_daemon(settings.home):
+        base = ground(settings, SystemClock())
+        house = build_house(settings, base)
+        works = Works(base.store, base.clock, base.steps, work_limits(settings), lambda _: None)
+        try:
+            report = await house.cycle.run(dry_run=dry_run)
+            if not dry_run:
+                works.tend()
+                await asyncio.sleep(0.5)  # long enough for a child to be started and recorded
+            return report
+        finally:
+            await works.leave()
+            await house.close()
+            base.store.close()
+
+
+def work_limits(settings: Settings) -> WorkLimits:
+    """Return the limits of long work that the settings ask for."""
+    from datetime import timedelta
+
+    section = settings.daemon
+    return WorkLimits(lease=timedelta(seconds=section.job_lease_seconds), longest=timedelta(hours=section.job_hours),
+                      attempts=section.job_attempts, nice=section.nice)  # fmt: skip
+
+
+@asynccontextmanager
+async def _daemon(base: Ground, settings: Settings, config: Path | None) -> AsyncIterator["Daemon"]:
+    house = build_house(settings, base)
+    daemon = Daemon(base, settings, config, house)
+    try:
+        yield daemon
+    finally:
+        await daemon.close()
+
+
+class Daemon:
+    """The house with its doors open: hints, schedules, signals, long work."""
+
+    def __init__(self, base: Ground, settings: Settings, config: Path | None, house: House) -> None:
+        """Take over a house."""
+        self._base = base
+        self._settings = settings
+        self._config = config
+        self._house = house
+        self._wakeups = Wakeups()
+        self._stopping = asyncio.Event()
+        self._reload = False
+        self._notifier = Notifier()
+        self._works = Works(base.store, base.clock, base.steps, work_limits(settings), self._wakeups.wake)
+        self._hints = Hints(house.watched, self._wakeups.wake_from_thread)
+        self._schedules = self._scheduled(settings)
+
+    async def run(self) -> None:
+        """Look whenever there is a reason to, until told to stop."""
+        self._begin()
+        beat = asyncio.create_task(self._beat())
+        try:
+            while not self._stopping.is_set():
+                reasons = await self._wakeups.wait(self._settings.daemon.poll_seconds)
+                if self._reload:
+                    await self._do_reload()
+                if self._stopping.is_set():
+                    break
+                if reasons or self._house.changed():
+                    await self._look(reasons)
+        finally:
+            beat.cancel()
+            self._notifier.stopping()
+            self._say("daemon.stopped")
+
+    async def close(self) -> None:
+        """Let go of everything but the children, which go on."""
+        self._hints.stop()
+        with contextlib.suppress(Exception):
+            self._schedules.stop()
+        await self._works.leave()
+        await self._house.close()
+
+    def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
+        self._hints.start()
+        self._schedules.start()
+        self._say("daemon.started", lines=list(self._settings.lines), policies=self._house.policies.hash)
+        self._notifier.ready("watching")
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._wakeups.wake("stop")
+
+    def _ask_reload(self) -> None:
+        self._reload = True
+        self._wakeups.wake("reload")
+
+    async def _look(self, reasons: set[str]) -> None:
+        started = time.monotonic()
+        if "full look" in reasons:
+            self._house.look_fully()
+        self._works.tend()
+        report = await self._house.cycle.run(stopping=self._stopping.is_set)
+        self._works.tend()
+        if report.changed:
+            self._wakeups.wake("something changed")
+        self._remember(report)
+        self._notifier.status(report.sentence[:200])
+        log.debug("daemon.cycle_finished", reasons=sorted(reasons), seconds=round(time.monotonic() - started, 4))
+
+    def _remember(self, report: CycleReport) -> None:
+        waits = {line: list(found) for line, found in report.waits.items()}
+        with self._base.store.read() as session:
+            known = cursor(session, STATUS)
+        if known.get("sentence") != report.sentence or known.get("waits") != waits:
+            at = self._base.clock.now().isoformat(timespec="seconds")
+            with self._base.store.write() as session:
+                move_cursor(session, STATUS, {"at": at, "sentence": report.sentence, "waits": waits})
+
+    async def _do_reload(self) -> None:
+        self._reload = False
+        self._notifier.reloading()
+        try:
+            settings = load_settings(self._config)
+            if settings.home != self._settings.home or settings.store_url != self._settings.store_url:
+                raise FlywheelError("home and store cannot change while the daemon runs", "restart it")  # noqa: TRY301
+            house = build_house(settings, self._base)
+        except FlywheelError as error:
+            self._say("daemon.settings_rejected", reason=str(error))
+            self._notifier.ready(f"reload refused: {error}"[:200])
+            return
+        await self._move_to(house, settings)
+        self._say("daemon.settings_reloaded", lines=list(settings.lines), policies=house.policies.hash)
+        self._notifier.ready("reloaded")
+
+    async def _move_to(self, house: House, settings: Settings) -> None:
+        self._hints.stop()
+        self._schedules.stop()
+        await self._house.close()
+        self._house, self._settings = house, settings
+        self._hints = Hints(house.watched, self._wakeups.wake_from_thread)
+        self._schedules = self._scheduled(settings)
+        self._hints.start()
+        self._schedules.start()
+
+    def _scheduled(self, settings: Settings) -> Schedules:
+        schedules = Schedules(self._base.store, self._base.clock)
+        schedules.every(settings.daemon.look_seconds, "look", self._wakeups.wake)
+        schedules.at(settings.daemon.full_look, "full look", self._wakeups.wake)
+        return schedules
+
+    async def _beat(self) -> None:
+        """Tell systemd that the loop turns: a hang of the loop is a hang of the daemon."""
+        seconds = watchdog_seconds()
+        while seconds is not None:
+            self._notifier.alive()
+            await asyncio.sleep(seconds)
+
+    def _say(self, kind: str, **body: object) -> None:
+        log.info(kind, **body)
+        with self._base.store.write() as session:
+            append(session, Event(kind=kind, at=self._base.clock.now(), body=body))

@@ -1,0 +1,167 @@
+"""Settings: one TOML file, overridden by the environment, refused when anything in it is unknown."""
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from flywheel.core.errors import SettingsError
+from flywheel.core.frozen import Frozen
+from flywheel.core.training import Base
+
+PLACES = ("~/.config/flywheel/flywheel.toml", "/etc/flywheel/flywheel.toml")
+
+
+class BaseModelSettings(Frozen):
+    """One base model: where it lies, what the server calls it, which bytes it must be."""
+
+    path: Path
+    served_as: str
+    fingerprint: str | None = None
+    parameters_billion: float | None = Field(default=None, gt=0)
+
+
+class SourceSettings(Frozen):
+    """One watched database: where it is and, where they are unusual, what its columns are called."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    path: Path
+    kind: Literal["generic"] = "generic"
+    trust_task_success: bool = True
+    tasks: dict[str, str] = Field(default_factory=dict)
+    calls: dict[str, str] = Field(default_factory=dict)
+
+
+class ServerSettings(Frozen):
+    """One model server and how many adapters it was started for."""
+
+    url: str = "http://127.0.0.1:8000"
+    max_loras: int = Field(default=2, ge=1)
+    max_cpu_loras: int = Field(default=4, ge=1)
+    max_lora_rank: int = Field(default=16, ge=1)
+
+
+class GatewaySection(Frozen):
+    """The door the agent talks to."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8711, ge=0, le=65535)
+    capture: bool = True
+    body_limit_mib: int = Field(default=32, ge=1)
+    connect_timeout: float = Field(default=5, gt=0)
+    drain_seconds: float = Field(default=30, ge=0)
+
+
+class DaemonSection(Frozen):
+    """How the daemon spends its time."""
+
+    poll_seconds: float = Field(default=0.5, gt=0.01, le=60)
+    look_seconds: float = Field(default=60, gt=0)
+    full_look: str = "17 3 * * *"
+    drain_seconds: float = Field(default=30, ge=0)
+    idle_window: str | None = Field(default=None, pattern=r"^\d\d:\d\d-\d\d:\d\d$")
+    job_lease_seconds: float = Field(default=60, ge=5)
+    job_hours: float = Field(default=24, gt=0)
+    job_attempts: int = Field(default=5, ge=1)
+    nice: int = Field(default=10, ge=0, le=19)
+
+
+class Settings(BaseSettings):
+    """Everything a machine's operator decides, beside the policies."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="FLYWHEEL_", env_nested_delimiter="__")
+
+    home: Path = Path("~/.local/share/flywheel")
+    lines: tuple[str, ...] = ()
+    store: str | None = None
+    policies: Path | None = None
+    bases: dict[str, BaseModelSettings] = Field(default_factory=dict)
+    sources: tuple[SourceSettings, ...] = ()
+    servers: tuple[ServerSettings, ...] = (ServerSettings(),)
+    train_python: Path | None = None
+    gateway: GatewaySection = GatewaySection()
+    daemon: DaemonSection = DaemonSection()
+
+    @field_validator("home", "policies", "train_python")
+    @classmethod
+    def _expanded(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path is not None else None
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            msg = "two sources have the same name"
+            raise ValueError(msg)
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file."""
+        return env_settings, init_settings
+
+    @property
+    def store_url(self) -> str:
+        """Return the store's URL."""
+        return self.store or f"sqlite:///{self.home / 'flywheel.db'}"
+
+    def base_models(self) -> dict[str, Base]:
+        """Return the bases as the rooms know them."""
+        return {
+            name: Base(name=name, path=str(base.path.expanduser().absolute()), served_as=base.served_as,
+                       fingerprint=base.fingerprint, parameters=base.parameters_billion)
+            for name, base in self.bases.items()
+        }  # fmt: skip
+
+
+def find_settings(explicit: Path | None = None) -> Path | None:
+    """Return the settings file to use: the one named, else the first that exists."""
+    named = explicit or (Path(os.environ["FLYWHEEL_CONFIG"]) if os.environ.get("FLYWHEEL_CONFIG") else None)
+    if named is not None:
+        return named
+    return next((path for place in PLACES if (path := Path(place).expanduser()).is_file()), None)
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Return the settings of a file and the environment; every mistake is one line with its mend."""
+    values = _read(path) if path is not None else {}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(f"{path or 'the environment'}: {_first(error)}", "see docs/settings.md") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"there is no settings file {path}", "name one with --config, or make it: docs/settings.md") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}", "it must be a readable UTF-8 TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}", "mend that line") from error
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors()[0]
+    where = ".".join(str(part) for part in found["loc"]) or "settings"
+    if found["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(found["loc"][-1]), _known_words(), n=1)
+        return f"unknown setting {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return f"{where}: {found['msg']}"
+
+
+def _known_words() -> list[str]:
+    sections = (Settings, BaseModelSettings, SourceSettings, ServerSettings, GatewaySection, DaemonSection)
+    return [name for section in sections for name in section.model_fields]

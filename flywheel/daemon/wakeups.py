@@ -1,0 +1,34 @@
+"""Wake-ups: why the daemon should look. They only start a cycle; the truth is read there."""
+
+import asyncio
+
+
+class Wakeups:
+    """Collects reasons until the daemon looks; callable from the loop's thread and, safely, from any other."""
+
+    def __init__(self) -> None:
+        """Begin with the reason that the daemon just started."""
+        self._event = asyncio.Event()
+        self._event.set()
+        self._reasons: set[str] = {"start"}
+        self._loop = asyncio.get_running_loop()
+
+    def wake(self, reason: str) -> None:
+        """Ask for a look."""
+        self._reasons.add(reason)
+        self._event.set()
+
+    def wake_from_thread(self, reason: str) -> None:
+        """Ask for a look from another thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.wake, reason)
+
+    async def wait(self, seconds: float) -> set[str]:
+        """Return the reasons collected, waiting up to `seconds` for the first; empty when none came."""
+        try:
+            await asyncio.wait_for(self._event.wait(), seconds)
+        except TimeoutError:
+            return set()
+        self._event.clear()
+        reasons, self._reasons = self._reasons, set()
+        return reasons

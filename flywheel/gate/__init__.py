@@ -1,0 +1,1 @@
+"""Measures adapters on suites and says pass, fail or insufficient evidence."""

@@ -1,0 +1,182 @@
+"""Asking the model server, as production does: every role gets every problem, problem by problem.
+
+A question that the server answers with a fault is asked a few times, then the fault is its answer: faults
+count. A server that is away is waited for, and when it stays silent for too long the measurement ends
+without numbers: that says nothing about the adapter.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import Any
+
+import aiohttp
+
+from flywheel.core.clocks import Clock
+from flywheel.core.errors import PermanentError, UnavailableError
+from flywheel.core.frozen import Frozen
+from flywheel.core.ids import content_hash
+from flywheel.core.verdicts import Problem
+from flywheel.gate.answers import AnswerLog
+from flywheel.gate.evidence import ROLES, Answer, Role
+from flywheel.gate.specs import MeasureSpec
+
+_OK, _NOT_FOUND, _TOO_MANY, _FAULTS, _AWAY = 200, 404, 429, 500, 503
+_LOCKED_OUT = (401, 403)
+
+
+class Question(Frozen):
+    """One sample of one problem from one role."""
+
+    problem: Problem
+    role: Role
+    sample: int
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Return the key its answer will have."""
+        return (self.problem.id, self.role, self.sample)
+
+    @property
+    def seed(self) -> int:
+        """Return the sample's seed: the same for every role, so that what is compared differs in the model only."""
+        return int(content_hash([self.problem.id, self.sample])[:7], 16)
+
+
+class _FaultError(Exception):
+    """One try failed; `away` when nobody was there to answer."""
+
+    def __init__(self, reason: str, *, away: bool) -> None:
+        super().__init__(reason)
+        self.away = away
+
+
+def questions(problems: Sequence[Problem], spec: MeasureSpec, answered: Container[object]) -> Iterator[Question]:
+    """Return what is still to be asked; the roles take turns, and turns in going first."""
+    roles = [role for role in ROLES if role in spec.models]
+    for number, problem in enumerate(problems):
+        for sample in range(spec.gate.sampling.samples):
+            first = (number + sample) % len(roles)
+            for role in [*roles[first:], *roles[:first]]:
+                question = Question(problem=problem, role=role, sample=sample)
+                if question.key not in answered:
+                    yield question
+
+
+class Asker:
+    """Asks with bounded concurrency and keeps every answer as it comes."""
+
+    def __init__(self, spec: MeasureSpec, log: AnswerLog, clock: Clock, tell: Callable[[], None]) -> None:
+        """Ask by a spec, keep answers in a log, and tell whenever one came."""
+        self._spec = spec
+        self._log = log
+        self._clock = clock
+        self._tell = tell
+        self._heard = clock.monotonic()
+
+    async def ask_all(self, problems: Sequence[Problem]) -> None:
+        """Ask every question that has no answer yet."""
+        waiting = questions(problems, self._spec, frozenset(self._log.answers))
+        sampling = self._spec.gate.sampling
+        timeout = aiohttp.ClientTimeout(total=sampling.timeout_seconds)
+        connector = aiohttp.TCPConnector(limit=sampling.concurrency)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+            workers = [asyncio.ensure_future(self._work(waiting, session)) for _ in range(sampling.concurrency)]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self, waiting: Iterator[Question], session: aiohttp.ClientSession) -> None:
+        for question in waiting:
+            self._log.append(await self._ask(question, session))
+            self._tell()
+
+    async def _ask(self, question: Question, session: aiohttp.ClientSession) -> Answer:
+        patience = self._spec.patience
+        begun, faults, pause = self._clock.monotonic(), 0, patience.first_pause
+        while True:
+            try:
+                answer = await self._try(question, session)
+            except _FaultError as fault:
+                faults += not fault.away
+                self._check_silence(begun, str(fault), away=fault.away)
+                if faults >= patience.tries:
+                    return _unanswered(question, str(fault))
+            else:
+                self._heard = self._clock.monotonic()
+                return answer
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, patience.longest_pause)
+
+    def _check_silence(self, begun: float, reason: str, *, away: bool) -> None:
+        silent = self._clock.monotonic() - (min(begun, self._heard) if away else self._heard)
+        if silent > self._spec.patience.silence:
+            mend = "see whether the model server runs; the adapter is measured again"
+            raise UnavailableError(f"the model server gave no answer for {silent:.0f} s: {reason}", mend)
+
+    async def _try(self, question: Question, session: aiohttp.ClientSession) -> Answer:
+        begun = self._clock.monotonic()
+        try:
+            async with session.post(f"{self._spec.server}/v1/chat/completions", json=self._body(question)) as response:
+                status, body = response.status, await response.read()
+        except TimeoutError as error:
+            limit = self._spec.gate.sampling.timeout_seconds
+            raise _FaultError(f"no answer within {limit:g} s", away=False) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _FaultError(f"{type(error).__name__}: {error}"[:200], away=True) from error
+        return self._read(question, status, body, self._clock.monotonic() - begun)
+
+    def _read(self, question: Question, status: int, body: bytes, seconds: float) -> Answer:
+        if status == _OK:
+            return _answer(question, body, seconds)
+        said = f"status {status}: {_clean(body.decode('utf-8', 'replace'))[:150]}"
+        if status == _NOT_FOUND:
+            name = self._spec.models[question.role]
+            raise PermanentError(f"the model server has no model {name!r} ({said})", "it must be loaded to be measured")
+        if status in _LOCKED_OUT:
+            raise PermanentError(
+                f"the model server does not let the gate in ({said})", "serve without a key on loopback"
+            )
+        if status == _TOO_MANY or status >= _FAULTS:
+            raise _FaultError(said, away=status in {_TOO_MANY, _AWAY})
+        return _unanswered(question, said)
+
+    def _body(self, question: Question) -> dict[str, Any]:
+        sampling = self._spec.gate.sampling
+        return {
+            "model": self._spec.models[question.role], "messages": list(question.problem.messages),
+            "temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens,
+            "seed": question.seed,
+        }  # fmt: skip
+
+
+def _answer(question: Question, body: bytes, seconds: float) -> Answer:
+    """Read what came; a body that is no answer is a fault of the model's side and counts."""
+    try:
+        choice = json.loads(body)["choices"][0]
+        message = choice["message"]
+        text, native = message.get("content") or "", message.get("tool_calls") or []
+        calls = tuple(_clean(one) for one in native if isinstance(one, dict))
+        finish = str(choice.get("finish_reason") or "")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        return _unanswered(question, f"the body is no chat completion ({type(error).__name__})")
+    return Answer(
+        problem=question.problem.id, role=question.role, sample=question.sample, text=_clean(str(text)),
+        native=calls, finish=finish, seconds=seconds,
+    )  # fmt: skip
+
+
+def _unanswered(question: Question, reason: str) -> Answer:
+    return Answer(problem=question.problem.id, role=question.role, sample=question.sample, error=reason)
+
+
+def _clean(value: Any) -> Any:
+    """Replace half characters, which JSON lets through and UTF-8 files do not."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_clean(key): _clean(one) for key, one in value.items()}
+    return [_clean(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,45 @@
+"""What the gate looks at before it decides: plain values, gathered by `facts.py`, judged by `plan.py`."""
+
+from pydantic import Field
+
+from flywheel.core.frozen import Frozen
+from flywheel.core.jobs import Job
+from flywheel.core.lines import Gate, Line
+from flywheel.core.releases import Release
+from flywheel.core.suites import HeldOut, Suite
+
+
+class ServerView(Frozen):
+    """The model server that measurements ask: its address, and the name each base is served under."""
+
+    url: str
+    bases: dict[str, str]
+
+
+class LineSituation(Frozen):
+    """Everything the next step of a line depends on; `attempts` were made at measuring the first candidate."""
+
+    line: Line
+    gate: Gate | None
+    suite: Suite | None = None
+    held_out: HeldOut | None = None
+    candidates: tuple[Release, ...] = ()
+    active: Release | None = None
+    alpha_spent: float = 0.0
+    judged: int = 0
+    attempts: int = 0
+    registered: int | None = None
+
+    @property
+    def alpha_left(self) -> float:
+        """Return which part of the false-promotion budget the suite still holds."""
+        return max(0.0, 1 - self.alpha_spent / self.gate.alpha) if self.gate else 0.0
+
+
+class Situation(Frozen):
+    """All lines, the measuring jobs nobody has seen to, and what the model server holds."""
+
+    lines: tuple[LineSituation, ...]
+    jobs: tuple[Job, ...] = ()
+    warmed: frozenset[str] = frozenset()
+    bases: dict[str, str] = Field(default_factory=dict)

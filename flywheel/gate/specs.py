@@ -1,0 +1,56 @@
+"""What a measuring process is asked to do: the one file that crosses from the daemon to it."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from flywheel.core.errors import MisuseError
+from flywheel.core.frozen import Frozen
+from flywheel.core.ids import short
+from flywheel.core.lines import Gate
+from flywheel.gate.evidence import Role
+
+KIND = "measure"
+ATTEMPTS = 3
+
+
+class Patience(Frozen):
+    """How long faults are borne: tries a question, and seconds without any answer before giving up."""
+
+    tries: int = 4
+    first_pause: float = 0.5
+    longest_pause: float = 8.0
+    silence: float = 300.0
+
+
+class MeasureSpec(Frozen):
+    """One measurement, completely: whom to ask what, how, and by which gate to judge."""
+
+    line: str
+    adapter: str
+    suite: str
+    suite_path: str
+    server: str
+    models: dict[Role, str]
+    gate: Gate
+    alpha: float
+    attempt: int
+    out: str
+    patience: Patience = Patience()
+
+
+def job_id(name: str, suite: str, attempt: int) -> str:
+    """Return the measuring job's id: one job for one attempt, so asking twice never measures twice."""
+    return f"measure-{name}-{short(suite)}-{attempt}"
+
+
+def read_spec(path: Path) -> MeasureSpec:
+    """Read a spec file."""
+    try:
+        return MeasureSpec.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise MisuseError(f"cannot read {path.name}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise MisuseError(f"{path.name} is no measurement: {where}: {first['msg']}") from error

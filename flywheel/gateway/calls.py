@@ -1,0 +1,133 @@
+"""One call to a completion endpoint: while it is on its way, and as the row that the daemon will read."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from flywheel.gateway.sessions import Session
+from flywheel.gateway.usages import usage_of
+
+_ROW_OVERHEAD = 1024  # what a row costs in memory beside its bodies, about
+
+
+class Call(NamedTuple):
+    """One row of the capture, in the order of its columns."""
+
+    id: str
+    at: str
+    alias: str | None
+    model: str | None
+    arm: str | None
+    routing_version: int
+    session: str
+    session_source: str
+    task: str | None
+    status: int | None
+    streamed: bool
+    complete: bool
+    fallback: bool
+    request: bytes
+    response: bytes
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    latency_ms: float
+    first_token_ms: float | None
+
+    @property
+    def size(self) -> int:
+        """Return about how much memory the row holds."""
+        return len(self.request) + len(self.response) + _ROW_OVERHEAD
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What came back: the status, the bytes up to `keep`, when the first came, and whether the end was reached."""
+
+    keep: int
+    status: int | None = None
+    first_at: float | None = None
+    whole: bool = False
+    _chunks: list[bytes] = field(default_factory=list)
+    _kept: int = 0
+    _cut: bool = False
+
+    def take(self, chunk: bytes, at: float) -> None:
+        """Note a chunk that is on its way to the client."""
+        if self.first_at is None:
+            self.first_at = at
+        self._kept += len(chunk)
+        if self._kept > self.keep:
+            self._cut = True
+        else:
+            self._chunks.append(chunk)
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all of the response was passed on and is held here."""
+        return self.whole and not self._cut
+
+    def body(self) -> bytes:
+        """Return the bytes held."""
+        return b"".join(self._chunks)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A call on its way; `row` is what is known of it at that moment."""
+
+    at: datetime
+    began: float
+    raw: bytes
+    alias: str | None
+    model: str | None
+    arm: str | None
+    routing_version: int
+    session: Session
+    task: str | None
+    streamed: bool
+    receipt: Receipt
+    fallback: bool = False
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def fall_back(self, base_model: str) -> None:
+        """Let the base model answer from here on, because the arm's model is not there."""
+        self.model = base_model
+        self.fallback = True
+
+    def row(self, ended: float) -> Call:
+        """Return the call as a row; the model is the one that answered, the arm the one that was drawn."""
+        receipt = self.receipt
+        response = receipt.body()
+        usage = usage_of(response)
+        first = None if receipt.first_at is None else _ms(receipt.first_at - self.began)
+        return Call(
+            self.id,
+            self.at.isoformat(timespec="microseconds"),
+            _storable(self.alias),
+            _storable(self.model),
+            self.arm,
+            self.routing_version,
+            _storable(self.session.key) or "",
+            self.session.source,
+            _storable(self.task),
+            receipt.status,
+            self.streamed,
+            receipt.complete,
+            self.fallback,
+            self.raw,
+            response,
+            usage.prompt,
+            usage.completion,
+            _ms(ended - self.began),
+            first,
+        )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _storable(text: str | None) -> str | None:
+    """Return the text without the lone surrogates that headers and JSON may carry and no database accepts."""
+    return None if text is None else text.encode("utf-8", "replace").decode()

@@ -1,0 +1,81 @@
+"""What every handler of the gateway works with, and how many requests are on their way."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from flywheel.core.clocks import Clock
+from flywheel.gateway.captures import CaptureWriter
+from flywheel.gateway.relays import Relay
+from flywheel.gateway.routes import RoutingTable
+from flywheel.gateway.settings import GatewaySettings
+from flywheel.gateway.upstreams import Upstreams
+
+
+class InFlight:
+    """Counts the requests on their way: all of them, and by the model they were sent to."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.total = 0
+        self._models: Counter[str] = Counter()
+        self._none = asyncio.Event()
+        self._none.set()
+
+    @contextmanager
+    def present(self) -> Iterator[None]:
+        """Count one request of any kind until the block ends, however it ends."""
+        self.total += 1
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self.total -= 1
+            if not self.total:
+                self._none.set()
+
+    @contextmanager
+    def asking(self, model: str | None) -> Iterator[None]:
+        """Count one request to a model until the block ends, however it ends; None is not counted."""
+        if model is None:
+            yield
+            return
+        self._models[model] += 1
+        try:
+            yield
+        finally:
+            self._models[model] -= 1
+            if not self._models[model]:
+                del self._models[model]
+
+    def models(self) -> dict[str, int]:
+        """Return the count of each model that has any."""
+        return dict(self._models)
+
+    async def end(self, seconds: float) -> int:
+        """Wait until nothing is on its way, at most `seconds`; return how many requests are left."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._none.wait()
+        return self.total
+
+
+@dataclass(slots=True)
+class Station:
+    """The gateway's parts, put together once; `draining` is set when it is about to end."""
+
+    settings: GatewaySettings
+    clock: Clock
+    routes: RoutingTable
+    upstreams: Upstreams
+    relay: Relay
+    capture: CaptureWriter | None
+    in_flight: InFlight = field(default_factory=InFlight)
+    draining: bool = False
+
+
+STATION = web.AppKey("station", Station)

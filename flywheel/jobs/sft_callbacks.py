@@ -1,0 +1,79 @@
+"""What the trainer tells while it works: steps, evaluations, and checkpoints once they are sealed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import checkpoints
+import progress
+import seals
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+
+class Teller(TrainerCallback):
+    """Says each event as one JSON line, and seals each checkpoint before it says that it exists."""
+
+    def __init__(self, examples: int) -> None:
+        """Remember what only the caller knows."""
+        self.examples = examples
+        self.first_step = 0
+        self.began = self.told_at = 0.0
+        self.told_tokens = 0.0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
+    ) -> None:
+        """Say what is about to be trained."""
+        self.began = self.told_at = time.monotonic()
+        self.first_step = state.global_step
+        weights = others["model"].parameters()
+        progress.tell(
+            "started",
+            steps=state.max_steps,
+            examples=self.examples,
+            trainable_parameters=sum(weight.numel() for weight in weights if weight.requires_grad),
+            resumed_from=state.global_step or None,
+            device=str(args.device),
+        )
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **others: Any,
+    ) -> None:
+        """Say how far the run is."""
+        if not logs or "loss" not in logs:
+            return
+        now, tokens = time.monotonic(), float(logs.get("num_tokens", 0.0))
+        pace = (now - self.began) / max(1, state.global_step - self.first_step)
+        progress.tell(
+            "step",
+            step=state.global_step,
+            of=state.max_steps,
+            loss=round(float(logs["loss"]), 6),
+            tokens_per_second=round((tokens - self.told_tokens) / max(now - self.told_at, 1e-9), 1),
+            eta_seconds=round(pace * (state.max_steps - state.global_step), 1),
+        )
+        self.told_at, self.told_tokens = now, tokens
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **others: Any,
+    ) -> None:
+        """Say what the held-out loss is."""
+        if metrics and "eval_loss" in metrics:
+            progress.tell("eval", step=state.global_step, loss=round(metrics["eval_loss"], 6))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
+        """Seal the checkpoint; only from here on may a run go on from it."""
+        seals.seal(Path(str(args.output_dir)) / f"{checkpoints.PREFIX}{state.global_step}")
+        progress.tell("checkpoint", step=state.global_step)

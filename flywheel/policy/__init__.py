@@ -1,0 +1,1 @@
+"""Loads the policies and judges intents against facts. Pure, but for `loading`."""

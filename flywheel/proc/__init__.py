@@ -1,0 +1,1 @@
+"""The one supervisor of subprocesses, and the environments they run in."""

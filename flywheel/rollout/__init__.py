@@ -1,0 +1,1 @@
+"""The registry, the canary, promotion and rollback: decides the desired state."""

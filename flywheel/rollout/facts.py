@@ -1,0 +1,86 @@
+"""What rollout looks at: each line's releases, verdicts, canary results and what people asked for."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from flywheel.core.facts import Value
+from flywheel.core.frozen import Frozen
+from flywheel.core.lines import Line, RolloutPlan
+from flywheel.core.releases import Release, ReleaseState
+from flywheel.core.requests import Request
+from flywheel.rollout.canaries import Result
+
+NO_VERDICT = "none"
+
+
+class Newcomer(Frozen):
+    """A published adapter that has no release yet."""
+
+    name: str
+    seq: int
+
+
+class Standing(Frozen):
+    """A release, the verdict on it, and why no model server takes it, if none does."""
+
+    release: Release
+    verdict: str = NO_VERDICT
+    verdict_sentence: str = ""
+    verdict_seq: int | None = None
+    refusal: str = ""
+    refusal_seq: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the served name."""
+        return self.release.name
+
+    @property
+    def state(self) -> ReleaseState:
+        """Return where the release stands."""
+        return self.release.state
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the newest verdict on this very adapter is a pass."""
+        return self.verdict == "pass"
+
+
+class LineSituation(Frozen):
+    """Everything that the next step of a line's rollout depends on."""
+
+    line: Line
+    rollout: RolloutPlan | None
+    newcomers: tuple[Newcomer, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    results: tuple[Result, ...] = ()
+    requests: tuple[Request, ...] = ()
+    facts: dict[str, Value] = Field(default_factory=dict)
+
+    def standing(self, name: str) -> Standing | None:
+        """Return the release of a name."""
+        return next((standing for standing in self.standings if standing.name == name), None)
+
+    def in_state(self, state: ReleaseState) -> Standing | None:
+        """Return the first release in a state."""
+        return next((standing for standing in self.standings if standing.state is state), None)
+
+
+class Situation(Frozen):
+    """All lines, and the requests that belong to none of them."""
+
+    now: datetime
+    lines: tuple[LineSituation, ...]
+    strays: tuple[Request, ...] = ()
+
+
+def facts_of(here: LineSituation, standing: Standing, request: Request | None = None) -> dict[str, Value]:
+    """Return the readings that a step of a release is judged by. Who asks for a promotion also approves of it."""
+    asked = request is not None and request.kind == "promote"
+    return {
+        **here.facts,
+        "gate.verdict": standing.verdict,
+        "release.approved": standing.release.approved or asked,
+        "release.overridden": standing.release.overridden or (asked and request is not None and request.override),
+    }

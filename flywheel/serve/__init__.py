@@ -1,0 +1,1 @@
+"""Makes the model servers and the gateway match the desired state."""

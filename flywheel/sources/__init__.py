@@ -1,0 +1,1 @@
+"""Says what changed: reads the watched databases, read-only, by cursor."""

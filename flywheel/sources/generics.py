@@ -1,0 +1,70 @@
+"""The generic source: a tasks table and a calls table, whatever their columns are called."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flywheel.core.errors import SettingsError
+from flywheel.sources.connections import WatchedDatabase
+from flywheel.sources.looks import Look, Shape, shape_of
+from flywheel.sources.problems import SourceProblemError
+from flywheel.sources.readings import Batch, PendingTasks
+from flywheel.sources.settings import GenericSource
+
+
+class GenericReader:
+    """Reads one generic source by cursor. See `readings.Reader` for what each method promises."""
+
+    def __init__(self, settings: GenericSource) -> None:
+        """Prepare; nothing is opened yet."""
+        self.settings = settings
+        self.database = WatchedDatabase(settings.path)
+        self._seen: tuple[int, int] | None = None
+        self._misfit: tuple[tuple[int, int], SourceProblemError] | None = None
+        self._shape: tuple[tuple[int, int], Shape] | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the source's name in the settings."""
+        return self.settings.name
+
+    def check(self) -> None:
+        """Raise SettingsError when the columns asked for are not there; a database that is away is fine."""
+        try:
+            with self.database.reading() as connection:
+                self._shape_of(connection)
+        except SourceProblemError:
+            return
+
+    def changed(self) -> bool:
+        """Tell whether the database was changed since the last complete look."""
+        version = self.database.version()
+        if self._misfit is not None and self._misfit[0] == version:
+            raise self._misfit[1]  # its tables do not fit, and nothing was changed since
+        return version != self._seen
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+        self._seen = None
+
+    def read(self, cursor: Mapping[str, Any], pending: PendingTasks) -> Batch:
+        """Return the next batch; without `more` everything that was there is in it or before it."""
+        version = self.database.version()
+        self._seen = None
+        try:
+            with self.database.reading() as connection:
+                look = Look(self.settings, connection, self._shape_of(connection), pending)
+                batch = look.batch(cursor, self.database.identity)
+        except SettingsError as error:
+            problem = SourceProblemError(f"does not fit its settings: {error.message}", error.mend)
+            self._misfit = (version, problem)
+            raise problem from error
+        if not batch.more:
+            self._seen = version
+        return batch
+
+    def _shape_of(self, connection: Any) -> Shape:
+        version = (int(connection.execute("PRAGMA schema_version").fetchone()[0]), id(connection))
+        if self._shape is None or self._shape[0] != version:
+            self._shape = (version, shape_of(connection, self.settings))
+        return self._shape[1]

@@ -1,0 +1,98 @@
+"""What the evidence says about each call of a task. Pure.
+
+Two promises: more negative evidence never makes a label better, and without positive evidence nothing is positive.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flywheel.core.outcomes import Label, Labelled, Signal
+
+_DECIDES = 0.5  # evidence at least this strong settles a label; weaker evidence only lowers the confidence
+_ERROR_MARK = "[ERROR]"
+
+
+class Call(NamedTuple):
+    """What labelling needs to know of a call; `question` is the identity of its prompt."""
+
+    call_type: str
+    question: str
+    response: str
+    error: bool = False
+    success: bool | None = None
+
+
+def label_calls(calls: Sequence[Call], success: bool | None, *, trusted: bool = True) -> list[Labelled]:  # noqa: FBT001 - three-valued
+    """Label the calls of one task, in order, by how the task ended and by what each of them shows itself."""
+    last = {call.call_type: index for index, call in enumerate(calls)}
+    later = _superseded(calls)
+    return [
+        judge(
+            (
+                *_own_signals(call, success),
+                *_retry_signals(index in later, success),
+                *_task_signals(success, is_last=last[call.call_type] == index, has_own=call.success, trusted=trusted),
+            )
+        )
+        for index, call in enumerate(calls)
+    ]
+
+
+def judge(signals: Sequence[Signal]) -> Labelled:
+    """Weigh signals: a strong negative one decides; otherwise a positive one does, weakened by what speaks against."""
+    against = max((signal.strength for signal in signals if signal.points < 0), default=0.0)
+    in_favour = max((signal.strength for signal in signals if signal.points > 0), default=0.0)
+    if against >= _DECIDES:
+        return Labelled(label=Label.NEGATIVE, confidence=against, signals=tuple(signals))
+    confidence = in_favour * (1 - against)
+    if confidence >= _DECIDES:
+        return Labelled(label=Label.POSITIVE, confidence=confidence, signals=tuple(signals))
+    return Labelled(label=Label.UNKNOWN, confidence=0.0, signals=tuple(signals))
+
+
+def _superseded(calls: Sequence[Call]) -> frozenset[int]:
+    """Return the calls after which the same question was asked again."""
+    attempts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, call in enumerate(calls):
+        attempts[call.call_type, call.question].append(index)
+    return frozenset(index for same in attempts.values() for index in same[:-1])
+
+
+def _own_signals(call: Call, success: bool | None) -> list[Signal]:  # noqa: FBT001 - three-valued
+    found = []
+    if not call.response.strip():
+        found.append(Signal(name="empty_response", points=-1, strength=1.0))
+    if call.error or call.response.lstrip().startswith(_ERROR_MARK):
+        found.append(Signal(name="error_response", points=-1, strength=1.0))
+    if call.success is False:
+        found.append(Signal(name="call_failed", points=-1, strength=0.9))
+    if call.success is True:
+        settled = success is not None
+        found.append(Signal(name="call_succeeded", points=1 if settled else 0, strength=0.9))
+    return found
+
+
+def _retry_signals(superseded: bool, success: bool | None) -> list[Signal]:  # noqa: FBT001 - three-valued
+    if not superseded or success is None:
+        return []
+    return [Signal(name="superseded", points=-1, strength=0.8, note="the same question was asked again")]
+
+
+def _task_signals(
+    success: bool | None,  # noqa: FBT001 - three-valued
+    *,
+    is_last: bool,
+    has_own: bool | None,
+    trusted: bool,
+) -> list[Signal]:
+    if success is None:
+        return [Signal(name="task_open", points=0, strength=0.0, note="nobody knows yet how the task ended")]
+    name = "task_succeeded" if success else "task_failed"
+    if not trusted:
+        return [Signal(name=name, points=0, strength=0.0, note="this source's word for a task is not trusted")]
+    if is_last:
+        return [Signal(name=name, points=1 if success else -1, strength=0.9, note="the last attempt of its kind")]
+    if has_own and not success:
+        return [Signal(name=name, points=-1, strength=0.4, note="the step succeeded, the task did not")]
+    return [Signal(name=name, points=0, strength=0.0, note="not the last attempt of its kind")]

@@ -1,0 +1,245 @@
+"""The room itself: looks at every source, reads what changed, stores it with its cursor in one transaction."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session
+
+from flywheel.core.attempts import Attempt, Done, Retry
+from flywheel.core.clocks import Clock
+from flywheel.core.events import Event
+from flywheel.core.intents import Intent
+from flywheel.core.lines import Line
+from flywheel.core.rooms import Plan
+from flywheel.sources.assignments import assign, selection_digest, selects
+from flywheel.sources.captures import CaptureReader
+from flywheel.sources.facts import Situation, SourceSituation
+from flywheel.sources.plan import CAPTURE, plan
+from flywheel.sources.problems import SourceProblemError
+from flywheel.sources.readings import Batch, Reader, Refusal
+from flywheel.sources.registries import SourceSettings, reader_of
+from flywheel.store import ledger, pending_tasks
+from flywheel.store.counters import add_to_counter, cursor, move_cursor
+from flywheel.store.gateway_calls import attribute
+from flywheel.store.outcomes import Ingested, store_outcomes, tasks_with_outcomes
+from flywheel.store.quarantines import Quarantined, quarantine
+from flywheel.store.stores import Store
+
+BATCHES_A_TURN = 20  # then the other rooms have theirs; the next cycle goes on
+CAPTURE_NAME = "gateway"
+
+Lines = Callable[[], Mapping[str, Line]]
+
+
+class SourcesRoom:
+    """Says what changed. See `core.rooms.Room`."""
+
+    name = "sources"
+
+    def __init__(
+        self, store: Store, clock: Clock, sources: Sequence[SourceSettings], lines: Lines, capture: Path | None = None
+    ) -> None:
+        """Watch these sources, and the gateway's capture when there is one."""
+        self._store = store
+        self._clock = clock
+        self._lines = lines
+        self._readers: dict[str, Reader] = {source.name: reader_of(source) for source in sources}
+        self._kinds = {source.name: source.kind for source in sources}
+        self._capture = CaptureReader(capture) if capture is not None else None
+        self._full: set[str] = set()
+
+    def check(self) -> None:
+        """Raise SettingsError when a source's column map does not fit its tables; for the start of the daemon."""
+        for reader in self._readers.values():
+            reader.check()
+
+    def ask_full_look(self) -> None:
+        """Have everything read again; what is stored already stays as it is."""
+        self._full = set(self._readers)
+
+    def close(self) -> None:
+        """Let go of every source."""
+        for reader in self._readers.values():
+            reader.close()
+        if self._capture is not None:
+            self._capture.close()
+
+    async def propose(self) -> Plan:
+        """Look whether anything changed, at the same cost whatever the size."""
+        return plan(await asyncio.to_thread(self._situation))
+
+    async def perform(self, intent: Intent, cause: int | None) -> Attempt:
+        """Read what changed in one source and store it."""
+        if intent.params.get("kind") == CAPTURE:
+            return await asyncio.to_thread(self._attribute, cause)
+        return await asyncio.to_thread(self._ingest, intent.subject, bool(intent.params.get("full")), cause)
+
+    def _situation(self) -> Situation:
+        lines = self._lines()
+        digest = selection_digest(lines)
+        found = [self._look(name, reader.changed) for name, reader in self._readers.items()]
+        if self._capture is not None:
+            found.append(self._look(CAPTURE_NAME, self._capture.changed).model_copy(update={"kind": CAPTURE}))
+        with self._store.read() as session:
+            known = [self._with_memory(session, source, digest) for source in found]
+        return Situation(sources=tuple(source.model_copy(update={"lines": _selecting(lines, source)})
+                                       for source in known))  # fmt: skip
+
+    def _look(self, name: str, changed: Callable[[], bool]) -> SourceSituation:
+        kind = self._kinds.get(name, CAPTURE)
+        try:
+            return SourceSituation(name=name, kind=kind, changed=changed(), full=name in self._full)
+        except SourceProblemError as problem:
+            return SourceSituation(name=name, kind=kind, changed=False, problem=str(problem))
+
+    def _with_memory(self, session: Session, source: SourceSituation, digest: str) -> SourceSituation:
+        recorded = str(cursor(session, _health(source.kind, source.name)).get("problem", ""))
+        if source.kind == CAPTURE:
+            return source.model_copy(update={"recorded": recorded})
+        stored = cursor(session, source.name)
+        anew = bool(stored) and stored.get("selection") != digest
+        return source.model_copy(update={"recorded": recorded, "full": source.full or anew})
+
+    def _ingest(self, name: str, full: bool, cause: int | None) -> Attempt:  # noqa: FBT001 - it comes from an intent
+        reader = self._readers[name]
+        new = changed = 0
+        more = True
+        for turn in range(BATCHES_A_TURN):
+            try:
+                batch = self._read(reader, full=full and turn == 0)
+            except SourceProblemError as problem:
+                return self._failed(_health(self._kinds[name], name), name, problem, cause)
+            self._full.discard(name)
+            stored = self._keep(name, batch, cause)
+            new, changed, more = new + stored.new, changed + stored.changed, batch.more
+            if not more:
+                break
+        sentence = f"{name}: {new} new and {changed} changed outcomes" + (", more to read" if more else "")
+        return Done(sentence=sentence, changed=bool(new or changed or more), body={"new": new, "changed": changed})
+
+    def _read(self, reader: Reader, *, full: bool) -> Batch:
+        with self._store.read() as session:
+            known = cursor(session, reader.name)
+        same = known.get("selection") == selection_digest(self._lines())
+        return reader.read(known if same and not full else {}, _Pending(self._store, reader.name))
+
+    def _keep(self, name: str, batch: Batch, cause: int | None) -> Ingested:
+        """Store a batch, its cursor and its events: all of it or nothing."""
+        lines = self._lines()
+        outcomes = [assign(outcome, lines) for task in batch.tasks for outcome in task.outcomes]
+        unrevised = frozenset(o.key for task in batch.tasks if not task.has_row for o in task.outcomes)
+        refusals = [*batch.refusals, *(refusal for task in batch.tasks for refusal in task.refusals)]
+        ahead = {**batch.cursor, "selection": selection_digest(lines)}
+        with self._store.write() as session:
+            stored = store_outcomes(session, outcomes, unrevised)
+            _follow_tasks(session, name, batch)
+            self._refuse(session, name, refusals, cause)
+            if ahead != cursor(session, name):
+                move_cursor(session, name, ahead)
+            if stored.new or stored.changed:
+                body = {"source": name, **stored.model_dump()}
+                ledger.append(session, self._event("sources.outcomes_ingested", name, cause, body))
+            self._recovered(session, _health(self._kinds[name], name), name, cause)
+        return stored
+
+    def _refuse(self, session: Session, name: str, refusals: Sequence[Refusal], cause: int | None) -> None:
+        for refusal in refusals:
+            entry = Quarantined(source=name, at=self._clock.now(), **refusal.model_dump())
+            if quarantine(session, entry):
+                body = refusal.model_dump()
+                event = self._event("sources.row_quarantined", name, cause, body)
+                ledger.append(session, event, key=f"quarantined/{name}/{refusal.row}")
+                add_to_counter(session, f"source:{name}", "quarantined", 1)
+
+    def _attribute(self, cause: int | None) -> Attempt:
+        """Store who answered the calls that came since the last time."""
+        assert self._capture is not None
+        new = 0
+        for _ in range(BATCHES_A_TURN):
+            try:
+                with self._store.read() as session:
+                    known = cursor(session, _capture_cursor())
+                batch = self._capture.read(known)
+            except SourceProblemError as problem:
+                return self._failed(_health(CAPTURE, CAPTURE_NAME), CAPTURE_NAME, problem, cause)
+            with self._store.write() as session:
+                stored = attribute(session, batch.calls)
+                if batch.cursor != known:
+                    move_cursor(session, _capture_cursor(), batch.cursor)
+                if stored:
+                    body = {"calls": stored, "names": sorted({call.name for call in batch.calls})}
+                    ledger.append(session, self._event("sources.calls_attributed", CAPTURE_NAME, cause, body))
+                self._recovered(session, _health(CAPTURE, CAPTURE_NAME), CAPTURE_NAME, cause)
+            new += stored
+            if not batch.more:
+                break
+        return Done(sentence=f"{new} calls joined to who answered them", changed=bool(new))
+
+    def _failed(self, health: str, name: str, problem: SourceProblemError, cause: int | None) -> Attempt:
+        """Tell once that a source cannot be read; again only when the reason changes."""
+        with self._store.write() as session:
+            if cursor(session, health).get("problem", "") != str(problem):
+                move_cursor(session, health, {"problem": str(problem)})
+                body = {"problem": problem.message, "mend": problem.mend}
+                ledger.append(session, self._event("sources.source_failed", name, cause, body))
+        at = self._clock.now() + timedelta(seconds=problem.delay)
+        return Retry(at=at, reason=f"source {name} {problem}")
+
+    def _recovered(self, session: Session, health: str, name: str, cause: int | None) -> None:
+        problem = cursor(session, health).get("problem", "")
+        if problem:
+            move_cursor(session, health, {})
+            ledger.append(session, self._event("sources.source_recovered", name, cause, {"after": problem}))
+
+    def _event(self, kind: str, name: str, cause: int | None, body: dict[str, Any]) -> Event:
+        return Event(kind=kind, at=self._clock.now(), subject=name, cause=cause, body=body)
+
+
+class _Pending:
+    """Our list of unfinished tasks of one source. See `readings.PendingTasks`."""
+
+    def __init__(self, store: Store, source: str) -> None:
+        self._store = store
+        self._source = source
+
+    def among(self, tasks: Sequence[str]) -> Mapping[str, int]:
+        with self._store.read() as session:
+            return pending_tasks.pending_among(session, self._source, tasks)
+
+    def newest(self, limit: int) -> Mapping[str, int]:
+        with self._store.read() as session:
+            return pending_tasks.newest_pending(session, self._source, limit)
+
+    def after(self, position: int, limit: int) -> tuple[Mapping[str, int], int]:
+        with self._store.read() as session:
+            return pending_tasks.pending_after(session, self._source, position, limit)
+
+    def known(self, tasks: Sequence[str]) -> frozenset[str]:
+        with self._store.read() as session:
+            return tasks_with_outcomes(session, self._source, tasks)
+
+
+def _follow_tasks(session: Session, name: str, batch: Batch) -> None:
+    """Keep the list of unfinished tasks in step with what was read."""
+    if batch.restarted:
+        pending_tasks.forget_rows(session, name)
+    pending_tasks.settle(session, name, [task.task for task in batch.tasks if task.settled])
+    open_tasks = {task.task: task.first for task in batch.tasks if not task.settled and task.first}
+    pending_tasks.keep_pending(session, name, open_tasks)
+
+
+def _selecting(lines: Mapping[str, Line], source: SourceSituation) -> tuple[str, ...]:
+    if source.kind == CAPTURE:
+        return ()
+    return tuple(name for name, line in lines.items() if selects(line, source.name))
+
+
+def _health(kind: str, name: str) -> str:
+    return f"health/{kind}/{name}"  # a source's own name holds no slash
+
+
+def _capture_cursor() -> str:
+    return f"{CAPTURE}/{CAPTURE_NAME}"

@@ -1,0 +1,39 @@
+"""Counters kept up in the transaction that changes what they count, and schedule keys that fire once."""
+
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from flywheel.store.stores import insert_new
+from flywheel.store.tables import CounterRow, CursorRow, ScheduleRow
+
+
+def add_to_counter(session: Session, scope: str, name: str, amount: int) -> None:
+    """Add to a counter, making it when it is not there."""
+    row = session.get(CounterRow, (scope, name)) or CounterRow(scope=scope, name=name, value=0)
+    row.value += amount
+    session.add(row)
+    session.flush()
+
+
+def counters(session: Session, scope: str) -> dict[str, int]:
+    """Return all counters of a scope."""
+    rows = session.exec(select(CounterRow).where(CounterRow.scope == scope).order_by(col(CounterRow.name))).all()
+    return {row.name: row.value for row in rows}
+
+
+def cursor(session: Session, source: str) -> dict[str, object]:
+    """Return how far a source was read; empty at the beginning."""
+    row = session.get(CursorRow, source)
+    return dict(row.body) if row else {}
+
+
+def move_cursor(session: Session, source: str, body: dict[str, object]) -> None:
+    """Record how far a source was read, in the transaction that stores what was read."""
+    session.merge(CursorRow(source=source, body=body))
+    session.flush()
+
+
+def fire_once(session: Session, key: str, at: datetime) -> bool:
+    """Tell whether this firing of a schedule is the first with its key."""
+    return insert_new(session, ScheduleRow, [{"key": key, "at": at}]) == 1

@@ -1,0 +1,76 @@
+"""The append-only ledger: what happened, in order, each with its cause."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from flywheel.core.events import Event
+from flywheel.store.tables import LedgerRow
+
+
+def append(session: Session, event: Event, key: str | None = None) -> int:
+    """Append an event and return its number; with a key, the same event is appended only once."""
+    if key is not None and (seq := _seq_of_key(session, key)) is not None:
+        return seq
+    row = LedgerRow(**event.model_dump(exclude={"seq"}), key=key)
+    session.add(row)
+    session.flush()
+    return row.seq or 0
+
+
+def happened(session: Session, key: str) -> bool:
+    """Tell whether the event with this key was appended."""
+    return _seq_of_key(session, key) is not None
+
+
+def event_by_seq(session: Session, seq: int) -> Event | None:
+    """Return one event."""
+    row = session.get(LedgerRow, seq)
+    return _event(row) if row else None
+
+
+def events(  # noqa: PLR0913 - each filter is one the command line offers
+    session: Session,
+    *,
+    line: str | None = None,
+    kinds: Sequence[str] = (),
+    subject: str | None = None,
+    since: datetime | None = None,
+    after: int = 0,
+    limit: int = 1000,
+) -> list[Event]:
+    """Return events in order; the newest `limit` of those that match."""
+    query = select(LedgerRow).where(col(LedgerRow.seq) > after).order_by(col(LedgerRow.seq).desc()).limit(limit)
+    if line is not None:
+        query = query.where(LedgerRow.line == line)
+    if kinds:
+        query = query.where(col(LedgerRow.kind).in_(kinds))
+    if subject is not None:
+        query = query.where(LedgerRow.subject == subject)
+    if since is not None:
+        query = query.where(col(LedgerRow.at) >= since)
+    return [_event(row) for row in reversed(session.exec(query).all())]
+
+
+def last_event(session: Session, **filters: Any) -> Event | None:
+    """Return the newest event that matches the filters of `events`."""
+    found = events(session, limit=1, **filters)
+    return found[0] if found else None
+
+
+def _seq_of_key(session: Session, key: str) -> int | None:
+    return session.exec(select(LedgerRow.seq).where(LedgerRow.key == key)).first()
+
+
+def _event(row: LedgerRow) -> Event:
+    return Event(
+        kind=row.kind, at=row.at, line=row.line, subject=row.subject, cause=row.cause, seq=row.seq, body=row.body
+    )
+
+
+def subjects_like(session: Session, name: str) -> list[str]:
+    """Return the subjects that are, or begin with, a name."""
+    query = select(LedgerRow.subject).distinct().where(col(LedgerRow.subject).startswith(name, autoescape=True)).limit(50)
+    return sorted(session.exec(query).all())

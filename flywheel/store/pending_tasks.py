@@ -1,0 +1,53 @@
+"""Tasks of a source that had not ended when they were last read: the only ones worth asking about again."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import delete, update
+from sqlmodel import Session, col, select
+
+from flywheel.store.stores import insert_new
+from flywheel.store.tables import PendingTaskRow
+
+_NAMES_A_QUERY = 500
+
+
+def keep_pending(session: Session, source: str, tasks: Mapping[str, int]) -> None:
+    """Remember unfinished tasks with the row of their first call."""
+    insert_new(session, PendingTaskRow, [{"source": source, "task": task, "first": row} for task, row in tasks.items()])
+
+
+def settle(session: Session, source: str, tasks: Sequence[str]) -> None:
+    """Forget tasks that have ended."""
+    for start in range(0, len(tasks), _NAMES_A_QUERY):
+        names = col(PendingTaskRow.task).in_(tasks[start : start + _NAMES_A_QUERY])
+        session.connection().execute(delete(PendingTaskRow).where(col(PendingTaskRow.source) == source, names))
+
+
+def forget_rows(session: Session, source: str) -> None:
+    """Forget where pending tasks begin: the source's row numbers mean something else now."""
+    session.connection().execute(update(PendingTaskRow).where(col(PendingTaskRow.source) == source).values(first=0))
+
+
+def pending_among(session: Session, source: str, tasks: Sequence[str]) -> dict[str, int]:
+    """Return which of these are pending."""
+    found: dict[str, int] = {}
+    for start in range(0, len(tasks), _NAMES_A_QUERY):
+        names = col(PendingTaskRow.task).in_(tasks[start : start + _NAMES_A_QUERY])
+        rows = session.exec(select(PendingTaskRow).where(PendingTaskRow.source == source, names)).all()
+        found.update({row.task: row.first for row in rows})
+    return found
+
+
+def newest_pending(session: Session, source: str, limit: int) -> dict[str, int]:
+    """Return the pending tasks met last."""
+    query = select(PendingTaskRow).where(PendingTaskRow.source == source)
+    rows = session.exec(query.order_by(col(PendingTaskRow.seq).desc()).limit(limit)).all()
+    return {row.task: row.first for row in rows}
+
+
+def pending_after(session: Session, source: str, position: int, limit: int) -> tuple[dict[str, int], int]:
+    """Return pending tasks from a position on and the next position, 0 at the end."""
+    query = select(PendingTaskRow).where(PendingTaskRow.source == source, col(PendingTaskRow.seq) > position)
+    rows = session.exec(query.order_by(col(PendingTaskRow.seq)).limit(limit)).all()
+    following = rows[-1].seq or 0 if len(rows) == limit else 0
+    return {row.task: row.first for row in rows}, following

@@ -1,0 +1,34 @@
+"""Operator requests: written by the command line, satisfied or refused by a cycle."""
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from flywheel.core.requests import Request, RequestKind
+from flywheel.store.tables import RequestRow
+
+
+def make_request(session: Session, request: Request) -> None:
+    """Write down what a person asks."""
+    session.add(RequestRow(**request.model_dump()))
+    session.flush()
+
+
+def open_requests(session: Session, *kinds: RequestKind) -> list[Request]:
+    """Return what still waits for an answer, oldest first."""
+    query = select(RequestRow).where(RequestRow.state == "open").order_by(col(RequestRow.at), col(RequestRow.id))
+    if kinds:
+        query = query.where(col(RequestRow.kind).in_(kinds))
+    return [Request(**row.model_dump()) for row in session.exec(query).all()]
+
+
+def request_by_id(session: Session, request_id: str) -> Request | None:
+    """Return one request."""
+    row = session.get(RequestRow, request_id)
+    return Request(**row.model_dump()) if row else None
+
+
+def answer_request(session: Session, request_id: str, *, satisfied: bool, answer: str) -> None:
+    """Close a request with the sentence the person will read."""
+    state = "satisfied" if satisfied else "refused"
+    statement = update(RequestRow).where(col(RequestRow.id) == request_id, col(RequestRow.state) == "open")
+    session.connection().execute(statement.values(state=state, answer=answer))

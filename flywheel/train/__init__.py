@@ -1,0 +1,1 @@
+"""Turns a spec into a supervised run and a run into a published adapter."""

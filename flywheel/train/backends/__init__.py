@@ -1,0 +1,1 @@
+"""One module a trainer: spec to command line, output line to progress."""

@@ -1,0 +1,1 @@
+"""Says that something changed. Hints only: the truth is always read again."""
