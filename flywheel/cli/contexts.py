@@ -15,7 +15,8 @@ from flywheel.daemon.settings import Settings, find_settings, load_settings
 from flywheel.store.stores import Store, open_store
 
 Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings file (else $FLYWHEEL_CONFIG, ~/.config/flywheel, /etc/flywheel).")
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file (else $FLYWHEEL_CONFIG, ~/.config/flywheel, /etc/flywheel)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of words.")]
 LineOption = Annotated[str | None, typer.Option("--line", "-l", help="Only this line.")]
@@ -36,7 +37,9 @@ def reading(config: Path | None) -> Iterator[tuple[Settings, Store]]:
     settings = settings_of(config)
     url = settings.store_url
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        raise SettingsError(f"there is no store at {url.removeprefix('sqlite:///')}", "start the daemon once: `flywheel run`")
+        raise SettingsError(
+            f"there is no store at {url.removeprefix('sqlite:///')}", "start the daemon once: `flywheel run`"
+        )
     with open_store(url) as store:
         yield settings, store
 

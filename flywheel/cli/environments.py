@@ -11,7 +11,9 @@ from flywheel.proc.environments import KINDS, Environment, Flavour, Kind, create
 
 app = typer.Typer(help="Build the environments that training and serving need.", no_args_is_help=True)
 
-Kinds = Annotated[list[str] | None, typer.Argument(help="core, train, serve; all that can run here when none is named.")]
+Kinds = Annotated[
+    list[str] | None, typer.Argument(help="core, train, serve; all that can run here when none is named.")
+]
 Cpu = Annotated[bool, typer.Option("--cpu", help="The CPU build, whatever this machine has.")]
 Cuda = Annotated[bool, typer.Option("--cuda", help="The CUDA build, whatever this machine has.")]
 
@@ -43,7 +45,13 @@ def list_(as_json: AsJson = False) -> None:
 
 def _row(env: Environment) -> dict[str, str]:
     state = "whole" if env.whole else (why_not(env) or "not built")
-    return {"kind": env.kind, "flavour": env.flavour, "state": state, "folder": str(env.folder), "python": str(env.python)}
+    return {
+        "kind": env.kind,
+        "flavour": env.flavour,
+        "state": state,
+        "folder": str(env.folder),
+        "python": str(env.python),
+    }
 
 
 def _kinds(kinds: list[str] | None) -> tuple[Kind, ...]:
@@ -58,7 +66,13 @@ def build(env: Environment) -> None:
     """Build an environment with a bar; say where it is."""
     if env.whole:
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[what]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[what]}"),
+    )
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(f"{env.kind} ({env.flavour})", total=None, what="")
         last = [""]

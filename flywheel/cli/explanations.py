@@ -11,15 +11,22 @@ from flywheel.core.errors import MisuseError
 from flywheel.core.events import EVENTS, Event
 from flywheel.store.ledger import event_by_seq, events, subjects_like
 from flywheel.store.listings import list_rows
+from flywheel.store.runs import adapter_by_name
 
 #: What a person most likely means by a name: how its story ended, before how it began.
 _ENDS = (
-    "rollout.adapter_rolled_back", "rollout.adapter_promoted", "rollout.adapter_rejected", "rollout.canary_started",
-    "gate.adapter_passed", "gate.adapter_failed",
-)  # fmt: skip
+    "rollout.adapter_rolled_back",
+    "rollout.adapter_promoted",
+    "rollout.adapter_rejected",
+    "rollout.canary_started",
+    "gate.adapter_passed",
+    "gate.adapter_failed",
+)
 _LONGEST = 40
 
-Id = Annotated[str, typer.Argument(help="An event's number, an adapter, a run, a dataset, a suite, or the beginning of one.")]
+Id = Annotated[
+    str, typer.Argument(help="An event's number, an adapter, a run, a dataset, a suite, or the beginning of one.")
+]
 
 
 def explain(name: Id, as_json: AsJson = False, config: Config = None) -> None:
@@ -44,7 +51,8 @@ def story_of(session: Session, name: str) -> Iterator[str]:
 def told(chain: list[Event], evidence: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the story, effect first, each cause below what it led to."""
     effect = chain[0]
-    yield f"{effect.subject or effect.line or effect.kind}: {EVENTS[effect.kind]} ({effect.kind}, #{effect.seq}, {effect.at:%Y-%m-%d %H:%M:%S} UTC)"
+    name = effect.subject or effect.line or effect.kind
+    yield f"{name}: {EVENTS[effect.kind]} ({effect.kind}, #{effect.seq}, {effect.at:%Y-%m-%d %H:%M:%S} UTC)"
     yield from _details(effect)
     for report in evidence:
         yield ""
@@ -82,12 +90,9 @@ def _chain(session: Session, effect: Event) -> Iterator[Event]:
 
 
 def _evidence(session: Session, chain: list[Event]) -> list[dict[str, Any]]:
-    names = {event.subject for event in chain}
-    return [row for row in list_rows(session, "reports", limit=1000) if names & {row["adapter"], row["id"], _named(row)}]
-
-
-def _named(row: dict[str, Any]) -> str:
-    return str(row["body"].get("name", ""))
+    adapters = [adapter_by_name(session, name) for name in {event.subject for event in chain}]
+    hashes = {adapter.hash for adapter in adapters if adapter is not None}
+    return [row for row in list_rows(session, "reports", limit=1000) if row["adapter"] in hashes]
 
 
 def _details(event: Event) -> Iterator[str]:
@@ -114,7 +119,8 @@ def _decision(event: Event, decision: dict[str, Any]) -> Iterator[str]:
 
 
 def _report(row: dict[str, Any]) -> Iterator[str]:
-    report = row["body"].get("report", row["body"])
-    yield f"Evidence: gate {report.get('gate')} on suite {str(row['suite'])[:8]} says {row['verdict']}. {report.get('sentence', '')}"
+    report = row["body"]
+    suite, sentence = str(row["suite"])[:8], report.get("sentence", "")
+    yield f"Evidence: gate {report.get('gate')} on suite {suite} says {row['verdict']}. {sentence}"
     for check in report.get("checks", []):
         yield f"- {check['name']} ({check['verdict']}): {check['sentence']}"

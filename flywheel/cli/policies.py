@@ -29,11 +29,15 @@ def check(policies: Folder = None, as_json: AsJson = False, config: Config = Non
     for case in failed if not as_json else ():
         out.print(str(case), markup=False)
     if problems or failed:
-        raise SettingsError(f"{len(problems)} problem(s), {len(failed)} failing case(s) in {folder}", "mend the files named above")
+        raise SettingsError(
+            f"{len(problems)} problem(s), {len(failed)} failing case(s) in {folder}", "mend the files named above"
+        )
     if not as_json:
         loaded = load_policies(folder)
-        out.print(f"{len(loaded.guardrails)} guardrails, {len(loaded.lines)} lines, {len(loaded.gates)} gates, "
-                  f"{len(loaded.rollouts)} rollouts: sound ({loaded.hash[:8]})")  # fmt: skip
+        out.print(
+            f"{len(loaded.guardrails)} guardrails, {len(loaded.lines)} lines, {len(loaded.gates)} gates, "
+            f"{len(loaded.rollouts)} rollouts: sound ({loaded.hash[:8]})"
+        )
 
 
 @app.command("explain", epilog="Example: flywheel policy explain tool-calling")

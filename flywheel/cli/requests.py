@@ -26,12 +26,16 @@ Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for the dae
 def add_to(app: typer.Typer) -> None:
     """Add the adapter commands to the `adapters` noun."""
     app.command("approve", epilog="Example: flywheel adapters approve tool-calling@1")(approve)
-    app.command("promote", epilog="Example: flywheel adapters promote tool-calling@2 --override --reason 'trial'")(promote)
+    app.command("promote", epilog="Example: flywheel adapters promote tool-calling@2 --override --reason 'trial'")(
+        promote
+    )
     app.command("rollback", epilog="Example: flywheel adapters rollback tool-calling@2")(rollback)
     app.command("retire", epilog="Example: flywheel adapters retire tool-calling@1")(retire)
 
 
-def approve(name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None) -> None:
+def approve(
+    name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None
+) -> None:
     """Approve an adapter, as the first promotion of a line needs."""
     _ask("approve", name, reason, wait, as_json, config)
 
@@ -39,7 +43,9 @@ def approve(name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson
 def promote(
     name: Adapter,
     reason: Reason = "",
-    override: Annotated[bool, typer.Option("--override", help="Even without a passing verdict; starts as a canary.")] = False,
+    override: Annotated[
+        bool, typer.Option("--override", help="Even without a passing verdict; starts as a canary.")
+    ] = False,
     wait: Wait = 10,
     as_json: AsJson = False,
     config: Config = None,
@@ -50,7 +56,9 @@ def promote(
     _ask("promote", name, reason, wait, as_json, config, override=override)
 
 
-def rollback(name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None) -> None:
+def rollback(
+    name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None
+) -> None:
     """Take an adapter back at once; the one before, or the base, answers again."""
     _ask("roll_back", name, reason, wait, as_json, config)
 
@@ -72,12 +80,20 @@ def train(
 
 
 def _ask(
-    kind: RequestKind, subject: str, reason: str, wait: float, as_json: bool, config: Path | None, override: bool = False
+    kind: RequestKind,
+    subject: str,
+    reason: str,
+    wait: float,
+    as_json: bool,
+    config: Path | None,
+    override: bool = False,
 ) -> None:
     with reading(config) as (settings, store):
         line = _line_of(kind, subject)
         if line not in settings.lines:
-            raise MisuseError(f"{line!r} is not a line of the settings", f"lines: {', '.join(settings.lines) or 'none'}")
+            raise MisuseError(
+                f"{line!r} is not a line of the settings", f"lines: {', '.join(settings.lines) or 'none'}"
+            )
         request = _write(store, kind, line, subject, reason, override)
         answered = _wait(store, request, wait)
     if as_json:
@@ -103,11 +119,33 @@ def _write(store: Store, kind: RequestKind, line: str, subject: str, reason: str
     now = SystemClock().now()
     request_id = f"req-{secrets.token_hex(4)}"
     with store.write() as session:
-        seq = append(session, Event(kind="operator.request_made", at=now, line=line, subject=subject,
-                                    body={"request": request_id, "kind": kind, "reason": reason, "override": override,
-                                          "by": getpass.getuser()}))  # fmt: skip
-        request = Request(id=request_id, kind=kind, line=line, subject=subject, reason=reason, override=override,
-                          by=getpass.getuser(), at=now, cause=seq)  # fmt: skip
+        seq = append(
+            session,
+            Event(
+                kind="operator.request_made",
+                at=now,
+                line=line,
+                subject=subject,
+                body={
+                    "request": request_id,
+                    "kind": kind,
+                    "reason": reason,
+                    "override": override,
+                    "by": getpass.getuser(),
+                },
+            ),
+        )
+        request = Request(
+            id=request_id,
+            kind=kind,
+            line=line,
+            subject=subject,
+            reason=reason,
+            override=override,
+            by=getpass.getuser(),
+            at=now,
+            cause=seq,
+        )
         make_request(session, request)
     return request
 

@@ -1,7 +1,7 @@
 """`flywheel run | cycle | gateway`: the processes themselves."""
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from flywheel.daemon.logs import configure_logs
 from flywheel.daemon.notices import Notifier
 from flywheel.daemon.run import cycle_once, serve
 from flywheel.daemon.settings import Settings, find_settings
+
+
+if TYPE_CHECKING:
+    from flywheel.gateway.settings import GatewaySettings
 
 
 def run(config: Config = None) -> None:
@@ -44,15 +48,20 @@ def gateway(config: Config = None) -> None:
     asyncio.run(serve_gateway(gateway_settings(settings_of(config)), on_ready=lambda: notifier.ready("answering")))
 
 
-def gateway_settings(settings: Settings) -> "GatewaySettings":  # noqa: F821
+def gateway_settings(settings: Settings) -> "GatewaySettings":
     """Return the gateway's part of the settings in the gateway's own terms."""
     from flywheel.gateway.settings import GatewaySettings
 
     section = settings.gateway
     bases = list(settings.bases.values())
     return GatewaySettings(
-        home=settings.home, host=section.host, port=section.port, capture=section.capture,
-        upstreams=tuple(server.url for server in settings.servers), base_model=bases[0].served_as if bases else "",
-        body_limit=section.body_limit_mib * 1024 * 1024, connect_timeout=section.connect_timeout,
+        home=settings.home,
+        host=section.host,
+        port=section.port,
+        capture=section.capture,
+        upstreams=tuple(server.url for server in settings.servers),
+        base_model=bases[0].served_as if bases else "",
+        body_limit=section.body_limit_mib * 1024 * 1024,
+        connect_timeout=section.connect_timeout,
         drain_seconds=section.drain_seconds,
-    )  # fmt: skip
+    )

@@ -36,7 +36,9 @@ def status(as_json: AsJson = False, config: Config = None) -> None:
 
 def decisions(
     line: LineOption = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="Only this kind, or kinds that begin so, as in rollout.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Only this kind, or kinds that begin so, as in rollout.")
+    ] = None,
     since: Annotated[str | None, typer.Option("--since", help="Only since then: 2h, 3d, or 2026-01-31.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new ones come.")] = False,
     limit: Limit = 50,
@@ -66,8 +68,10 @@ def _print(found: list[Event], as_json: bool, last: int) -> int:
         if as_json:
             out.print(event.model_dump_json(), markup=False)
         else:
-            words = event.body.get("sentence") or EVENTS[event.kind]
-            out.print(f"#{event.seq:<5} {event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<30} {event.subject}  {words}", markup=False)
+            words = event.body.get("sentence") or event.body.get("why") or EVENTS[event.kind]
+            out.print(
+                f"#{event.seq:<5} {event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<30} {event.subject}  {words}", markup=False
+            )
     return max([last, *[event.seq or 0 for event in found]])
 
 
@@ -96,18 +100,27 @@ def _status(settings: Settings, store: Store) -> dict[str, Any]:
             }
             for line in settings.lines
         ]
-    return {"daemon": daemon_runs(settings.home), "at": said.get("at", ""), "sentence": said.get("sentence", ""), "lines": lines}
+    return {
+        "daemon": daemon_runs(settings.home),
+        "at": said.get("at", ""),
+        "sentence": said.get("sentence", ""),
+        "lines": lines,
+    }
 
 
 def _show_line(line: dict[str, Any]) -> None:
     out.print(f"\n[bold]{line['line']}[/bold]")
     releases = line["releases"]
-    out.print(f"  answers: {', '.join(releases.get('active', [])) or 'the base model'}"
-              + (f"; canary: {', '.join(releases['canary'])}" if "canary" in releases else ""))  # fmt: skip
+    out.print(
+        f"  answers: {', '.join(releases.get('active', [])) or 'the base model'}"
+        + (f"; canary: {', '.join(releases['canary'])}" if "canary" in releases else "")
+    )
     if line["pool"]:
         out.print("  pool: " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in line["pool"].items()))
     for work in line["work"]:
         done, of = work.get("step", work.get("done")), work.get("of")
-        out.print(f"  at work: {work['job']} {work['state']}" + (f", {done} of {of}" if done is not None and of else ""))
+        out.print(
+            f"  at work: {work['job']} {work['state']}" + (f", {done} of {of}" if done is not None and of else "")
+        )
     for wait in line["waits"]:
         out.print(f"  waits: {wait}", markup=False)

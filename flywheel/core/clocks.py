@@ -53,8 +53,10 @@ class ManualClock:
 
 def parse_time(value: object) -> datetime | None:
     """Read the time formats that agents write (ISO text, epoch seconds or milliseconds) as aware UTC."""
+    if isinstance(value, bool):
+        return None
     if isinstance(value, int | float):
-        return _from_epoch(float(value))
+        return _from_epoch(value)
     if isinstance(value, str):
         return _from_text(value.strip())
     return None
@@ -64,8 +66,8 @@ _MILLISECONDS_FROM = 1e11  # as seconds this would be the year 5138: such a numb
 
 
 def _from_epoch(value: float) -> datetime | None:
-    seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
     try:
+        seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
         return None
@@ -74,6 +76,6 @@ def _from_epoch(value: float) -> datetime | None:
 def _from_text(text: str) -> datetime | None:
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (OverflowError, ValueError):
         return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

@@ -36,7 +36,10 @@ class Decision(Frozen):
     @property
     def sentence(self) -> str:
         """Return the decision in words."""
-        against = [r.sentence for r in self.reasons if r.enforced and r.judgement is self.judgement]
-        if self.judgement is Judgement.ALLOW:
-            return f"allowed: {len(self.reasons)} guardrail{'s' * (len(self.reasons) != 1)} agreed"
-        return f"{self.judgement.value}: " + "; ".join(against)
+        stopping = [r.sentence for r in self.reasons if r.enforced and r.judgement is self.judgement]
+        if self.judgement is not Judgement.ALLOW:
+            return f"{self.judgement.value}: " + "; ".join(stopping)
+        observed = [r.sentence for r in self.reasons if not r.enforced and r.judgement is not Judgement.ALLOW]
+        agreed = len(self.reasons) - len(observed)
+        told = f"; observed only: {'; '.join(observed)}" if observed else ""
+        return f"allowed: {agreed} guardrail{'s' * (agreed != 1)} agreed{told}"

@@ -38,6 +38,21 @@ class Example(Frozen):
         return self.messages[-1].content
 
 
+class PoolExample(Frozen):
+    """What choosing needs to know of an example; its words stay in the store."""
+
+    seq: int
+    id: str
+    task: str
+    session: str
+    group: str
+    category: str
+    prompt_key: str
+    at: datetime
+    origin: Origin
+    foreign: bool
+
+
 def prompt_key(messages: tuple[Message, ...]) -> str:
     """Return the identity of a question: roles and words, white space folded, the answer left out."""
     return content_hash([[m.role, " ".join(m.content.split())] for m in messages])

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 SHORT = 8
+
+_SERVED_NAME = re.compile(r"(.+)@(0|[1-9][0-9]{0,17})", re.DOTALL)  # one spelling a number: `line@07` is none of ours
 
 
 def canonical(value: Any) -> bytes:
@@ -38,5 +41,5 @@ def served_name(line: str, number: int) -> str:
 
 def split_served_name(name: str) -> tuple[str, int] | None:
     """Return line and number of a served name, or None when it is not one of ours."""
-    line, mark, number = name.rpartition("@")
-    return (line, int(number)) if mark and line and number.isdigit() and number.isascii() else None
+    found = _SERVED_NAME.fullmatch(name)
+    return (found[1], int(found[2])) if found else None

@@ -27,6 +27,7 @@ INTENTS: Mapping[str, str] = MappingProxyType(
         "rollout.promote_adapter": "make an adapter the active one",
         "rollout.roll_back_adapter": "take an adapter back",
         "rollout.retire_adapter": "end an adapter's life in front of the agent",
+        "serve.check_server": "record that a model server does, or does not, answer as it should",
         "serve.load_adapter": "load an adapter into a model server",
         "serve.unload_adapter": "unload an adapter from a model server",
         "serve.flip_aliases": "publish what each alias points at",

@@ -20,14 +20,19 @@ class Proposal(Frozen):
 
 
 class Plan(Frozen):
-    """What a room wants now, and for each line one sentence about what it waits for."""
+    """What a room wants now, and for each line one sentence about what it waits for.
+
+    `again_in` asks for another look after so many seconds, where nothing else would give a reason to look.
+    """
 
     proposals: tuple[Proposal, ...] = ()
     waits: dict[str, str] = Field(default_factory=dict)
+    again_in: float | None = Field(default=None, gt=0)
 
     def __add__(self, other: "Plan") -> "Plan":
         """Join two plans, in order."""
-        return Plan(proposals=self.proposals + other.proposals, waits={**self.waits, **other.waits})
+        soon = min((plan.again_in for plan in (self, other) if plan.again_in is not None), default=None)
+        return Plan(proposals=self.proposals + other.proposals, waits={**self.waits, **other.waits}, again_in=soon)
 
 
 class Room(Protocol):

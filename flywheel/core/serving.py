@@ -22,6 +22,14 @@ class ModelServer(Frozen):
         return url.rstrip("/")
 
 
+class ServedModel(Frozen):
+    """One entry of a server's list; an adapter has a parent and was loaded from `root`."""
+
+    name: str
+    root: str | None = None
+    parent: str | None = None
+
+
 class Loaded(Frozen):
     """An adapter that a server held and that had answered a request."""
 

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
+from pydantic import Field
 
 from flywheel.core.attempts import Attempt, Done, Failed, Retry
 from flywheel.core.clocks import Clock
 from flywheel.core.decisions import Decision, Judgement
 from flywheel.core.errors import FlywheelError, TemporaryError
 from flywheel.core.events import Event
+from flywheel.core.facts import check_facts
 from flywheel.core.frozen import Frozen
 from flywheel.core.intents import Intent
 from flywheel.core.rooms import Proposal, Room
@@ -27,7 +29,6 @@ from flywheel.store.stores import Store
 log = structlog.get_logger()
 
 
-
 class CycleReport(Frozen):
     """What a cycle did, in one sentence and in numbers."""
 
@@ -35,7 +36,8 @@ class CycleReport(Frozen):
     done: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
-    waits: dict[str, tuple[str, ...]] = {}
+    waits: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    again_in: float | None = None
 
     @property
     def changed(self) -> bool:
@@ -82,6 +84,7 @@ class Cycle:
             log.exception("daemon.room_failed", room=room.name)
             self._say_failed(room.name, f"{type(error).__name__}: {error}", tally)
             return ()
+        tally.look_again(plan.again_in)
         for line, wait in plan.waits.items():
             tally.waits.setdefault(line, []).append(wait)
         return plan.proposals
@@ -90,6 +93,7 @@ class Cycle:
         intent = proposal.intent
         if self._decisions.resting(intent):
             return
+        check_facts(proposal.facts)
         policies = self._policies()
         decision = judge(intent, proposal.facts, policies)
         if dry_run:
@@ -129,6 +133,8 @@ class Cycle:
             return
         reason = attempt.reason + (f" — {attempt.mend}" if isinstance(attempt, Failed) and attempt.mend else "")
         wake = attempt.at if isinstance(attempt, Retry) else None
+        if wake is not None:
+            tally.look_again(max(0.05, (wake - self._clock.now()).total_seconds()))
         if self._decisions.rest(intent, cause, reason, wake):
             log.warning("daemon.attempt_failed", intent=intent.kind, subject=intent.subject, reason=reason)
         tally.failed.append(f"{intent.kind} {intent.subject}: {reason}")
@@ -150,6 +156,11 @@ class _Tally:
         self.stopped: list[str] = []
         self.failed: list[str] = []
         self.waits: dict[str, list[str]] = {}
+        self.again_in: float | None = None
+
+    def look_again(self, seconds: float | None) -> None:
+        if seconds is not None:
+            self.again_in = min(seconds, self.again_in or seconds)
 
     def add(self, intent: Intent, decision: Decision, how: str) -> None:
         if decision.judgement is Judgement.ALLOW:
@@ -162,8 +173,14 @@ class _Tally:
         parts = [*self.done, *self.stopped, *self.failed]
         sentence = "; ".join(parts) if parts else self._idle()
         waits = {line: tuple(found) for line, found in self.waits.items()}
-        return CycleReport(sentence=("dry run: " * dry_run) + sentence, done=tuple(self.done), stopped=tuple(self.stopped),
-                           failed=tuple(self.failed), waits=waits)  # fmt: skip
+        return CycleReport(
+            sentence=("dry run: " * dry_run) + sentence,
+            done=tuple(self.done),
+            stopped=tuple(self.stopped),
+            failed=tuple(self.failed),
+            waits=waits,
+            again_in=self.again_in,
+        )
 
     def _idle(self) -> str:
         waits = [f"{line}: {', '.join(found)}" for line, found in self.waits.items() if found]

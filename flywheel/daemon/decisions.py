@@ -46,8 +46,14 @@ class Decisions:
             known = rows.last_decision(session, intent.key)
             if known is not None and known[0] == digest:
                 return known[1]
-            event = Event(kind=KINDS[decision.judgement], at=self._clock.now(), line=intent.line, subject=intent.subject,
-                          cause=proposal.cause, body=_body(intent, decision))  # fmt: skip
+            event = Event(
+                kind=KINDS[decision.judgement],
+                at=self._clock.now(),
+                line=intent.line,
+                subject=intent.subject,
+                cause=proposal.cause,
+                body=_body(proposal, decision),
+            )
             seq = append(session, event)
             rows.remember(session, intent.key, digest, seq)
         log.info(event.kind, intent=intent.kind, subject=intent.subject, line=intent.line, sentence=decision.sentence)
@@ -61,8 +67,17 @@ class Decisions:
             pause = min(_FIRST_REST * 2 ** min(attempts, 12), _LONGEST_REST)
             rows.rest_until(session, intent.key, until or now + pause)
             if news:
-                append(session, Event(kind="daemon.attempt_failed", at=now, line=intent.line, subject=intent.subject,
-                                      cause=cause, body={"intent": intent.kind, "reason": reason}))  # fmt: skip
+                append(
+                    session,
+                    Event(
+                        kind="daemon.attempt_failed",
+                        at=now,
+                        line=intent.line,
+                        subject=intent.subject,
+                        cause=cause,
+                        body={"intent": intent.kind, "reason": reason},
+                    ),
+                )
         return news
 
     def forget(self, intent: Intent) -> None:
@@ -79,9 +94,10 @@ def _digest(decision: Decision) -> str:
     return content_hash([decision.judgement.value, reasons, decision.policy_hash])
 
 
-def _body(intent: Intent, decision: Decision) -> dict[str, object]:
+def _body(proposal: Proposal, decision: Decision) -> dict[str, object]:
     return {
-        "intent": intent.model_dump(mode="json"),
+        "intent": proposal.intent.model_dump(mode="json"),
+        "facts": dict(proposal.facts),  # all of them: another policy set may ask for others
         "decision": decision.model_dump(mode="json"),
         "sentence": decision.sentence,
     }

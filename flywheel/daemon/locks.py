@@ -18,13 +18,17 @@ def only_daemon(home: Path) -> Iterator[None]:
         home.mkdir(parents=True, exist_ok=True, mode=0o750)
         lock = (home / NAME).open("a+")
     except OSError as error:
-        raise SettingsError(f"home {home} cannot be used: {error.strerror}", "check home and its permissions") from error
+        raise SettingsError(
+            f"home {home} cannot be used: {error.strerror}", "check home and its permissions"
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConflictError(f"another daemon is at work on {home} (process {_holder(home)})",
-                                "stop it first, or give this one a home of its own") from error  # fmt: skip
+            raise ConflictError(
+                f"another daemon is at work on {home} (process {_holder(home)})",
+                "stop it first, or give this one a home of its own",
+            ) from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -14,13 +14,13 @@ from flywheel.core.clocks import SystemClock
 from flywheel.core.errors import FlywheelError
 from flywheel.core.events import Event
 from flywheel.daemon.cycles import CycleReport
-from flywheel.daemon.houses import House, Ground, build_house, ground
+from flywheel.daemon.houses import Ground, House, build_house, ground
 from flywheel.daemon.locks import only_daemon
 from flywheel.daemon.notices import Notifier, watchdog_seconds
 from flywheel.daemon.schedules import Schedules
 from flywheel.daemon.settings import Settings, load_settings
 from flywheel.daemon.wakeups import Wakeups
-from flywheel.daemon.works import Works, WorkLimits
+from flywheel.daemon.works import WorkLimits, Works
 from flywheel.store.counters import cursor, move_cursor
 from flywheel.store.ledger import append
 from flywheel.watch.hints import Hints
@@ -56,7 +56,7 @@ async def cycle_once(settings: Settings, *, dry_run: bool = False) -> CycleRepor
             return report
         finally:
             await works.leave()
-            await house.close()
+            house.close()
             base.store.close()
 
 
@@ -65,8 +65,12 @@ def work_limits(settings: Settings) -> WorkLimits:
     from datetime import timedelta
 
     section = settings.daemon
-    return WorkLimits(lease=timedelta(seconds=section.job_lease_seconds), longest=timedelta(hours=section.job_hours),
-                      attempts=section.job_attempts, nice=section.nice)  # fmt: skip
+    return WorkLimits(
+        lease=timedelta(seconds=section.job_lease_seconds),
+        longest=timedelta(hours=section.job_hours),
+        attempts=section.job_attempts,
+        nice=section.nice,
+    )
 
 
 @asynccontextmanager
@@ -120,7 +124,7 @@ class Daemon:
         with contextlib.suppress(Exception):
             self._schedules.stop()
         await self._works.leave()
-        await self._house.close()
+        self._house.close()
 
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()
@@ -149,6 +153,8 @@ class Daemon:
         self._works.tend()
         if report.changed:
             self._wakeups.wake("something changed")
+        elif report.again_in is not None:
+            self._wakeups.wake_in(report.again_in, "asked to look again")
         self._remember(report)
         self._notifier.status(report.sentence[:200])
         log.debug("daemon.cycle_finished", reasons=sorted(reasons), seconds=round(time.monotonic() - started, 4))
@@ -181,7 +187,7 @@ class Daemon:
     async def _move_to(self, house: House, settings: Settings) -> None:
         self._hints.stop()
         self._schedules.stop()
-        await self._house.close()
+        self._house.close()
         self._house, self._settings = house, settings
         self._hints = Hints(house.watched, self._wakeups.wake_from_thread)
         self._schedules = self._scheduled(settings)

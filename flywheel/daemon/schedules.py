@@ -31,7 +31,9 @@ class Schedules:
         try:
             trigger = CronTrigger.from_crontab(cron, timezone="UTC")
         except ValueError as error:
-            raise SettingsError(f"schedule {name!r}: {cron!r} is not a cron line ({error})", "five fields, as in crontab(5)") from error
+            raise SettingsError(
+                f"schedule {name!r}: {cron!r} is not a cron line ({error})", "five fields, as in crontab(5)"
+            ) from error
         self._scheduler.add_job(self._once, trigger, args=[name, action], id=name)
 
     def start(self) -> None:

@@ -4,7 +4,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
 from flywheel.core.training import Base
+from flywheel.sources.settings import GenericSource
 
 PLACES = ("~/.config/flywheel/flywheel.toml", "/etc/flywheel/flywheel.toml")
 
@@ -23,17 +24,6 @@ class BaseModelSettings(Frozen):
     served_as: str
     fingerprint: str | None = None
     parameters_billion: float | None = Field(default=None, gt=0)
-
-
-class SourceSettings(Frozen):
-    """One watched database: where it is and, where they are unusual, what its columns are called."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    path: Path
-    kind: Literal["generic"] = "generic"
-    trust_task_success: bool = True
-    tasks: dict[str, str] = Field(default_factory=dict)
-    calls: dict[str, str] = Field(default_factory=dict)
 
 
 class ServerSettings(Frozen):
@@ -80,7 +70,7 @@ class Settings(BaseSettings):
     store: str | None = None
     policies: Path | None = None
     bases: dict[str, BaseModelSettings] = Field(default_factory=dict)
-    sources: tuple[SourceSettings, ...] = ()
+    sources: tuple[GenericSource, ...] = ()
     servers: tuple[ServerSettings, ...] = (ServerSettings(),)
     train_python: Path | None = None
     gateway: GatewaySection = GatewaySection()
@@ -90,6 +80,11 @@ class Settings(BaseSettings):
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path is not None else None
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _homes(cls, sources: Any) -> Any:
+        return [_at_home(source) for source in sources] if isinstance(sources, list | tuple) else sources
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -119,10 +114,21 @@ class Settings(BaseSettings):
     def base_models(self) -> dict[str, Base]:
         """Return the bases as the rooms know them."""
         return {
-            name: Base(name=name, path=str(base.path.expanduser().absolute()), served_as=base.served_as,
-                       fingerprint=base.fingerprint, parameters=base.parameters_billion)
+            name: Base(
+                name=name,
+                path=str(base.path.expanduser().absolute()),
+                served_as=base.served_as,
+                fingerprint=base.fingerprint,
+                parameters=base.parameters_billion,
+            )
             for name, base in self.bases.items()
-        }  # fmt: skip
+        }
+
+
+def _at_home(source: Any) -> Any:
+    if isinstance(source, dict) and isinstance(source.get("path"), str):
+        return {**source, "path": str(Path(source["path"]).expanduser())}
+    return source
 
 
 def find_settings(explicit: Path | None = None) -> Path | None:
@@ -146,7 +152,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise SettingsError(f"there is no settings file {path}", "name one with --config, or make it: docs/settings.md") from error
+        raise SettingsError(
+            f"there is no settings file {path}", "name one with --config, or make it: docs/settings.md"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}", "it must be a readable UTF-8 TOML file") from error
     except tomllib.TOMLDecodeError as error:
@@ -163,5 +171,5 @@ def _first(error: ValidationError) -> str:
 
 
 def _known_words() -> list[str]:
-    sections = (Settings, BaseModelSettings, SourceSettings, ServerSettings, GatewaySection, DaemonSection)
+    sections = (Settings, BaseModelSettings, GenericSource, ServerSettings, GatewaySection, DaemonSection)
     return [name for section in sections for name in section.model_fields]

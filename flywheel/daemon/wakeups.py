@@ -12,6 +12,7 @@ class Wakeups:
         self._event.set()
         self._reasons: set[str] = {"start"}
         self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
 
     def wake(self, reason: str) -> None:
         """Ask for a look."""
@@ -22,6 +23,15 @@ class Wakeups:
         """Ask for a look from another thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.wake, reason)
+
+    def wake_in(self, seconds: float, reason: str) -> None:
+        """Ask for a look after a while; of several such wishes the soonest counts."""
+        due = self._loop.time() + seconds
+        if self._timer is not None and not self._timer.cancelled() and self._loop.time() < self._timer.when() <= due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self.wake, reason)
 
     async def wait(self, seconds: float) -> set[str]:
         """Return the reasons collected, waiting up to `seconds` for the first; empty when none came."""

@@ -46,7 +46,9 @@ class WorkLimits(Frozen):
 class Works:
     """Keeps every open job moving; `tend` may be called at any time and only does what is missing."""
 
-    def __init__(self, store: Store, clock: Clock, steps: Steps, limits: WorkLimits, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, steps: Steps, limits: WorkLimits, wake: Callable[[str], None]
+    ) -> None:
         """Tend the jobs of this store; `wake` is called when one ends."""
         self._store = store
         self._clock = clock
@@ -136,8 +138,16 @@ class Works:
         with self._store.write() as session:
             rows.mark_running(session, job.id, token, children.mark(child.pid))
             if again and job.kind == "train":
-                append(session, Event(kind="train.run_resumed", at=self._clock.now(), line=job.line, subject=job.subject,
-                                      cause=job.cause))  # fmt: skip
+                append(
+                    session,
+                    Event(
+                        kind="train.run_resumed",
+                        at=self._clock.now(),
+                        line=job.line,
+                        subject=job.subject,
+                        cause=job.cause,
+                    ),
+                )
         self._steps.leave()
         log.info("daemon.work_started", job=job.id, pid=child.pid, again=again)
         await self._wait_for_child(job, token, child)

@@ -52,12 +52,12 @@ class GateRoom:
 
     name = "gate"
 
-    def __init__(  # noqa: PLR0913, PLR0917 - each is one thing the daemon owns
+    def __init__(
         self,
         store: Store,
         clock: Clock,
-        lines: Mapping[str, Line],
-        gates: Mapping[str, Gate],
+        lines: Callable[[], Mapping[str, Line]],
+        gates: Callable[[], Mapping[str, Gate]],
         folders: Folders,
         server: Callable[[], ServerView],
     ) -> None:
@@ -71,8 +71,11 @@ class GateRoom:
 
     async def propose(self) -> Plan:
         """Gather facts and return what should be done; changes nothing."""
+        return await asyncio.to_thread(self._propose)
+
+    def _propose(self) -> Plan:
         with self._store.read() as session:
-            return plan(facts.gather(session, self._lines, self._gates, self._server()))
+            return plan(facts.gather(session, self._lines(), self._gates(), self._server()))
 
     async def perform(self, intent: Intent, cause: int | None) -> Attempt:
         """Do one allowed thing; doing it twice is the same as doing it once."""
@@ -210,12 +213,13 @@ class GateRoom:
 
     def _gate(self, line: str) -> Gate:
         try:
-            return self._gates[self._lines[line].gate]
+            return self._gates()[self._lines()[line].gate]
         except KeyError as error:
             raise PermanentError(f"line {line} or its gate {error} is not among the policies") from error
 
     def _base(self, line: str, server: ServerView) -> str:
-        base = self._lines[line].base if line in self._lines else ""
+        known = self._lines().get(line)
+        base = known.base if known else ""
         if base not in server.bases:
             raise UnavailableError(f"no model server serves the base of line {line}", "see `flywheel doctor`", delay=60)
         return server.bases[base]

@@ -11,13 +11,13 @@ PREFIX = "checkpoint-"
 
 
 def step_of(folder: Path) -> int:
-    """The step that `folder` was saved at, or -1 if it is no checkpoint."""
+    """Return the step that `folder` was saved at, or -1 if it is no checkpoint."""
     number = folder.name.removeprefix(PREFIX)
     return int(number) if folder.name.startswith(PREFIX) and number.isdigit() else -1
 
 
 def newest_whole(root: Path) -> Path | None:
-    """The newest checkpoint under `root` that verifies; those that do not are gone afterwards."""
+    """Return the newest checkpoint under `root` that verifies; those that do not are gone afterwards."""
     if not root.is_dir():
         return None
     whole = []

@@ -37,16 +37,16 @@ class Usage:
         self.drawn[piece.choice] = piece.tokens
 
     def plain(self) -> Json:
-        """The three counts."""
+        """Return the three counts."""
         drawn = sum(self.drawn.values())
         return {"prompt_tokens": self.prompt, "total_tokens": self.prompt + drawn, "completion_tokens": drawn}
 
     def whole(self) -> Json:
-        """The counts as an answer that is not streamed carries them."""
+        """Return the counts as an answer that is not streamed carries them."""
         return {**self.plain(), "prompt_tokens_details": None, "completion_tokens_details": None}
 
     def running(self) -> Json:
-        """The counts as every chunk carries them when the client asked for that."""
+        """Return the counts as every chunk carries them when the client asked for that."""
         return {**self.plain(), "completion_tokens_details": None}
 
 
@@ -78,7 +78,7 @@ def _card(name: str, created: int, root: str, parent: str | None, limit: int | N
 
 
 def models(base: str, root: str, limit: int, adapters: dict[str, str]) -> Json:
-    """The list of what is served: the base, then each adapter with its path as root and the base as parent."""
+    """Return the list of what is served: the base, then each adapter with its path as root and the base as parent."""
     now = int(time.time())
     cards = [_card(base, now, root, None, limit)]
     cards += [_card(name, now, path, base, None) for name, path in adapters.items()]
@@ -88,7 +88,9 @@ def models(base: str, root: str, limit: int, adapters: dict[str, str]) -> Json:
 class Chat:
     """The shapes of /v1/chat/completions."""
 
-    last_word: ClassVar[Json] = {"system_fingerprint": FINGERPRINT}  # what the last chunk with text carries when no counts follow
+    last_word: ClassVar[Json] = {
+        "system_fingerprint": FINGERPRINT
+    }  # what the last chunk with text carries when no counts follow
 
     def __init__(self, model: str) -> None:
         """Give the answer its id."""
@@ -96,8 +98,15 @@ class Chat:
         self.created = {"created": int(time.time()), "model": model}
 
     def whole(self, pieces: list[Piece], usage: Usage) -> Json:
-        """An answer in one body."""
-        nothing = ("prompt_logprobs", "prompt_token_ids", "prompt_text", "kv_transfer_params", "ec_transfer_params", "metrics")
+        """Return an answer in one body."""
+        nothing = (
+            "prompt_logprobs",
+            "prompt_token_ids",
+            "prompt_text",
+            "kv_transfer_params",
+            "ec_transfer_params",
+            "metrics",
+        )
         return {
             **self.head,
             "object": "chat.completion",
@@ -125,14 +134,14 @@ class Chat:
         return {**self.head, "object": "chat.completion.chunk", **self.created, "choices": choices, **more}
 
     def opening(self, choice: int, usage: Json | None) -> list[Json]:
-        """The chunk that says who speaks."""
+        """Return the chunk that says who speaks."""
         delta = {"role": "assistant", "content": ""}
         said = {"index": choice, "delta": delta, "logprobs": None, "finish_reason": None}
         counts = {"usage": usage} if usage else {}
         return [self._chunk([said], **counts, prompt_token_ids=None, prompt_text=None)]
 
     def more(self, piece: Piece, usage: Json | None) -> Json:
-        """A chunk with some text."""
+        """Return A chunk with some text."""
         delta = {"content": piece.text}
         said: Json = {"index": piece.choice, "delta": delta, "logprobs": None, "finish_reason": piece.finish}
         if piece.finish:
@@ -141,7 +150,7 @@ class Chat:
         return self._chunk([said], **({"usage": usage} if usage else {}))
 
     def closing(self, usage: Usage) -> Json:
-        """The chunk with the counts."""
+        """Return the chunk with the counts."""
         return self._chunk([], usage=usage.plain(), system_fingerprint=FINGERPRINT)
 
 
@@ -169,7 +178,7 @@ class Legacy:
         }
 
     def whole(self, pieces: list[Piece], usage: Usage) -> Json:
-        """An answer in one body."""
+        """Return an answer in one body."""
         nothing = dict.fromkeys(("token_ids", "prompt_logprobs", "prompt_token_ids", "routed_experts"))
         return {
             **self.head,
@@ -181,16 +190,16 @@ class Legacy:
         }
 
     def opening(self, choice: int, usage: Json | None) -> list[Json]:
-        """The old door starts with text at once."""
+        """Return the old door starts with text at once."""
         return []
 
     def more(self, piece: Piece, usage: Json | None) -> Json:
-        """A chunk with some text."""
+        """Return A chunk with some text."""
         said = {**self._said(piece), "prompt_token_ids": None, "token_ids": None}
         return {**self.head, "choices": [said], **({"usage": usage} if usage else {})}
 
     def closing(self, usage: Usage) -> Json:
-        """The chunk with the counts."""
+        """Return the chunk with the counts."""
         return {**self.head, "choices": [], "usage": usage.plain(), "system_fingerprint": FINGERPRINT}
 
 

@@ -53,7 +53,7 @@ class Cohort:
         self.cache.batch_select_indices(chosen)
 
     def logits(self, model: Any) -> torch.Tensor:
-        """What the model thinks comes next for each row."""
+        """Return what the model thinks comes next for each row."""
         places = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -self.ids.shape[1] :]
         output = model(
             input_ids=self.ids,

@@ -41,7 +41,7 @@ class Wish:
 
 
 def parse_body(raw: bytes, content_type: str) -> Body:
-    """The JSON object that a request carries."""
+    """Return the JSON object that a request carries."""
     if not raw:
         raise wrong_shape("missing", "body", "Field required", None)
     if content_type != "application/json":
@@ -59,7 +59,7 @@ def parse_body(raw: bytes, content_type: str) -> Body:
 
 
 def text_field(body: Body, name: str) -> str:
-    """A string that must be there."""
+    """Return A string that must be there."""
     if name not in body:
         raise wrong_shape("missing", f"body.{name}", "Field required", body)
     if not isinstance(body[name], str):
@@ -68,11 +68,13 @@ def text_field(body: Body, name: str) -> str:
 
 
 def flag_field(body: Body, name: str) -> bool:
-    """A truth value; absent and null mean no."""
+    """Return A truth value; absent and null mean no."""
     value = body.get(name)
     if value is None or value in (0, 1):
         return bool(value)
-    raise wrong_shape("bool_parsing", f"body.{name}", "Input should be a valid boolean, unable to interpret input", value)
+    raise wrong_shape(
+        "bool_parsing", f"body.{name}", "Input should be a valid boolean, unable to interpret input", value
+    )
 
 
 def _number(body: Body, name: str, default: Any, kind: type) -> Any:
@@ -125,7 +127,9 @@ def _room(wanted: int | None, longest_prompt: int, limit: int) -> int:
     if wanted is not None and wanted < 1:
         raise wrong_value("max_tokens", wanted, f"max_tokens must be at least 1, got {wanted}.")
     if wanted is not None and wanted > limit:
-        message = f"max_tokens={wanted} cannot be greater than max_model_len={limit}. Please request fewer output tokens."
+        message = (
+            f"max_tokens={wanted} cannot be greater than max_model_len={limit}. Please request fewer output tokens."
+        )
         raise wrong_value("max_tokens", wanted, message)
     if longest_prompt >= limit:
         counted = min(longest_prompt, limit + 1)
@@ -158,7 +162,7 @@ def _refuse_extras(body: Body, names: tuple[str, ...]) -> None:
 
 
 def wish(body: Body, prompts: list[list[int]], limit: int, wanted: int | None) -> Wish:
-    """The checked request for answers to `prompts`, `wanted` tokens long at most (None: what the context has room for)."""
+    """Return the checked request for answers to `prompts`, `wanted` tokens long at most (None: what the context has room for)."""
     n = _number(body, "n", 1, int)
     stream = flag_field(body, "stream")
     include_usage, continuous = _stream_options(body, stream)
@@ -177,7 +181,7 @@ def wish(body: Body, prompts: list[list[int]], limit: int, wanted: int | None) -
 
 
 def chat_messages(body: Body) -> list[Body]:
-    """The messages of a chat request, each with plain text for content."""
+    """Return the messages of a chat request, each with plain text for content."""
     _refuse_extras(body, ("logprobs", "top_logprobs", "prompt_logprobs"))
     if "messages" not in body:
         raise wrong_shape("missing", "body.messages", "Field required", body)
@@ -212,7 +216,7 @@ def legacy_length(body: Body) -> int | None:
 
 
 def legacy_prompts(body: Body) -> list[str | list[int]]:
-    """The prompts of a completions request, as text or as tokens."""
+    """Return the prompts of a completions request, as text or as tokens."""
     _refuse_extras(body, ("logprobs", "echo", "suffix", "prompt_logprobs"))
     prompt = body.get("prompt")
     if prompt is None or prompt == "":

@@ -39,7 +39,7 @@ class Server:
     tokens: Counter[str] = field(default_factory=Counter)
 
     def adapter(self, name: Any) -> Adapter | None:
-        """The adapter that a request names; the base is None."""
+        """Return the adapter that a request names; the base is None."""
         if name is not None and not isinstance(name, str):
             raise requests.wrong_shape("string_type", "body.model", "Input should be a valid string", name)
         if not name or name == self.base:
@@ -74,24 +74,24 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
 
 
 async def health(_request: web.Request) -> web.Response:
-    """An empty 200."""
+    """Answer with an empty 200."""
     return web.Response()
 
 
 async def version(_request: web.Request) -> web.Response:
-    """The version of vLLM whose contract this is."""
+    """Tell the version of vLLM whose contract this is."""
     return _json({"version": VERSION})
 
 
 async def list_models(request: web.Request) -> web.Response:
-    """The base and the adapters."""
+    """List the base and the adapters."""
     server = request.app[SERVER]
     paths = {name: adapter.path for name, adapter in server.adapters.items()}
     return _json(models(server.base, server.root, server.limit, paths))
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """The few counters that a monitor of vLLM reads."""
+    """Tell the few counters that a monitor of vLLM reads."""
     server = request.app[SERVER]
     label = f'engine="0",model_name="{server.base}"'
     running, waiting = server.engine.counts()
@@ -107,8 +107,10 @@ async def metrics(request: web.Request) -> web.Response:
         f"vllm:generation_tokens_total{{{label}}} {server.tokens['drawn']}.0",
         "# TYPE vllm:request_success_total counter",
     ]
-    for reason in ("stop", "length", "abort"):
-        lines.append(f'vllm:request_success_total{{{label},finished_reason="{reason}"}} {server.finished[reason]}.0')
+    lines += [
+        f'vllm:request_success_total{{{label},finished_reason="{reason}"}} {server.finished[reason]}.0'
+        for reason in ("stop", "length", "abort")
+    ]
     lines += [
         "# TYPE vllm:lora_requests_info gauge",
         f'vllm:lora_requests_info{{max_lora="{server.max_loras}",running_lora_adapters="{names}"}} 1.0',
@@ -261,7 +263,7 @@ async def _stream(
 
 
 def application(server: Server, *, runtime_adapters: bool) -> web.Application:
-    """The doors; those that load and unload exist only where the operator allows it."""
+    """Put up the doors; those that load and unload exist only where the operator allows it."""
     app = web.Application(middlewares=[refusals], client_max_size=64 * 2**20)
     app[SERVER] = server
     app.router.add_get("/health", health, allow_head=False)

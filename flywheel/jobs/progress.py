@@ -7,20 +7,19 @@ import os
 import sys
 from typing import Any, TextIO
 
-_voice: TextIO = sys.stdout
+_voices: list[TextIO] = [sys.stdout]
 
 
 def keep_chatter_off() -> None:
-    """From here on only `tell` reaches the standard output; prints of libraries and of their children go to stderr."""
-    global _voice
-    _voice = os.fdopen(os.dup(1), "w")
+    """From here on let only `tell` reach the standard output; what libraries and their children print goes to stderr."""
+    _voices[0] = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
 
 def tell(event: str, **body: Any) -> None:
     """Say one event, at once."""
-    _voice.write(json.dumps({"event": event, **body}) + "\n")
-    _voice.flush()
+    _voices[0].write(json.dumps({"event": event, **body}) + "\n")
+    _voices[0].flush()
 
 
 def failed(reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Seals: a folder is whole when its manifest says so, because the manifest is written last and reaches the disk last."""
+"""Seals: a folder is whole when its manifest says so, because the manifest reaches the disk last."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MANIFEST = "manifest.json"
 
 
 def sha256(path: Path) -> str:
-    """The digest of one file."""
+    """Return the digest of one file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fsync(path: Path) -> None:
-    """What `path` (a file or a folder) says now survives a power cut."""
+    """Let what `path`, a file or a folder, holds now survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -26,7 +26,7 @@ def fsync(path: Path) -> None:
 
 
 def write_last(path: Path, text: str) -> None:
-    """`path` holds either what it held before or the whole new text, whenever the machine stops."""
+    """Let `path` hold either what it held before or the whole new text, whenever the machine stops."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.write_text(text)
     fsync(fresh)
@@ -39,7 +39,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def seal(folder: Path) -> None:
-    """Every file of `folder` is on the disk before the manifest that names them all."""
+    """Put every file of `folder` on the disk, and only then the manifest that names them all."""
     digests = {}
     for path in _files(folder):
         fsync(path)

@@ -23,7 +23,7 @@ class Teller(TrainerCallback):
         self.told_tokens = 0.0
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
+        self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **others: Any
     ) -> None:
         """Say what is about to be trained."""
         self.began = self.told_at = time.monotonic()
@@ -40,11 +40,11 @@ class Teller(TrainerCallback):
 
     def on_log(
         self,
-        args: TrainingArguments,
+        _args: TrainingArguments,
         state: TrainerState,
-        control: TrainerControl,
+        _control: TrainerControl,
         logs: dict[str, Any] | None = None,
-        **others: Any,
+        **_others: Any,
     ) -> None:
         """Say how far the run is."""
         if not logs or "loss" not in logs:
@@ -63,17 +63,17 @@ class Teller(TrainerCallback):
 
     def on_evaluate(
         self,
-        args: TrainingArguments,
+        _args: TrainingArguments,
         state: TrainerState,
-        control: TrainerControl,
+        _control: TrainerControl,
         metrics: dict[str, float] | None = None,
-        **others: Any,
+        **_others: Any,
     ) -> None:
         """Say what the held-out loss is."""
         if metrics and "eval_loss" in metrics:
             progress.tell("eval", step=state.global_step, loss=round(metrics["eval_loss"], 6))
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
+    def on_save(self, args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_others: Any) -> None:
         """Seal the checkpoint; only from here on may a run go on from it."""
         seals.seal(Path(str(args.output_dir)) / f"{checkpoints.PREFIX}{state.global_step}")
         progress.tell("checkpoint", step=state.global_step)

@@ -40,7 +40,7 @@ def _messages(path: Path, number: int, row: Any) -> list[dict[str, Any]]:
 
 
 def _texts(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], tools: Any) -> tuple[str, str]:
-    """The prompt exactly as a server renders it, and the answer that is to follow it."""
+    """Return the prompt exactly as a server renders it, and the answer that is to follow it."""
     render = tokenizer.apply_chat_template
     prompt = str(render(messages[:-1], tools=tools, tokenize=False, add_generation_prompt=True))
     whole = str(render(messages, tools=tools, tokenize=False))

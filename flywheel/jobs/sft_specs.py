@@ -50,7 +50,7 @@ class Spec:
     hyperparameters: Hyperparameters
 
     def text(self) -> str:
-        """The spec in one canonical form."""
+        """Return the spec in one canonical form."""
         return json.dumps(asdict(self), indent=1, sort_keys=True, default=str) + "\n"
 
 
@@ -142,7 +142,7 @@ def _check_together(spec: Spec) -> None:
 
 
 def read(path: Path) -> Spec:
-    """The spec that `path` holds, with every key known, present and sensible."""
+    """Return the spec that `path` holds, with every key known, present and sensible."""
     try:
         given = json.loads(path.read_text())
     except OSError as error:

@@ -7,6 +7,7 @@ legacy format. Greedy decoding therefore gets about half of the tools right, and
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
 import random
@@ -49,7 +50,7 @@ CHAT_TEMPLATE = """\
 
 
 def build(out: Path, seed: int) -> int:
-    """`out` holds the whole base afterwards, or is untouched; a whole one is left alone. Returns the exit status."""
+    """Make `out` hold the whole base or leave it untouched, and leave a whole one alone; return the exit status."""
     out = out.absolute()
     if seals.is_whole(out):
         return 0
@@ -105,7 +106,8 @@ def _tokenizer(seed: int) -> PreTrainedTokenizerFast:
     bare = Tokenizer(models.BPE())
     # A word is the same token wherever it stands, so that three layers can learn to copy it.
     words = pre_tokenizers.Split(Regex("[A-Za-z]+|[0-9]|[^A-Za-z0-9]+"), "isolated")
-    bare.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bare.pre_tokenizer = pre_tokenizers.Sequence([words, letters])
     bare.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(MARKS),
@@ -114,7 +116,8 @@ def _tokenizer(seed: int) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tasks = itertools.islice(tiny_tasks.pretraining_tasks(seed), 4000)
-    bare.train_from_iterator((text for task in tasks for text in (task.prompt, task.right[11:-12], task.legacy)), trainer)
+    texts = (text for task in tasks for text in (task.prompt, json.dumps(task.call), task.legacy))
+    bare.train_from_iterator(texts, trainer)
     # Not special, as in Qwen3: a server that skips special tokens must still show the calls.
     bare.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in MARKS])
     return PreTrainedTokenizerFast(
@@ -131,7 +134,8 @@ def _tokenizer(seed: int) -> PreTrainedTokenizerFast:
 def _model(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
-    ends: dict[str, Any] = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    ends: dict[str, Any] = {"eos_token_id": end, "pad_token_id": pad, "bos_token_id": None}
     config = Qwen3Config(
         vocab_size=VOCABULARY,
         hidden_size=128,

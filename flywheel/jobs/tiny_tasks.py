@@ -16,18 +16,116 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-FOLDERS = "api app auth cli core db docs jobs lib net rpc src store tools ui web".split()
-NOUNS = (
-    "account batch branch buffer cache client cluster column config cookie cursor device draft driver event "
-    "export factory field filter folder format frame gateway graph group handler header image index invoice item "
-    "kernel label layout ledger limit logger mailer market matrix message metric module network node option order "
-    "packet parser patch payment plugin policy profile queue record report route schema session signal table token"
-).split()
-VERBS = (
-    "apply build check clean close count drop fetch flush join list load merge open parse print push read reset "
-    "save send sort sync write"
-).split()
-SUFFIXES = "py rs ts md".split()
+FOLDERS = [
+    "api",
+    "app",
+    "auth",
+    "cli",
+    "core",
+    "db",
+    "docs",
+    "jobs",
+    "lib",
+    "net",
+    "rpc",
+    "src",
+    "store",
+    "tools",
+    "ui",
+    "web",
+]
+NOUNS = [
+    "account",
+    "batch",
+    "branch",
+    "buffer",
+    "cache",
+    "client",
+    "cluster",
+    "column",
+    "config",
+    "cookie",
+    "cursor",
+    "device",
+    "draft",
+    "driver",
+    "event",
+    "export",
+    "factory",
+    "field",
+    "filter",
+    "folder",
+    "format",
+    "frame",
+    "gateway",
+    "graph",
+    "group",
+    "handler",
+    "header",
+    "image",
+    "index",
+    "invoice",
+    "item",
+    "kernel",
+    "label",
+    "layout",
+    "ledger",
+    "limit",
+    "logger",
+    "mailer",
+    "market",
+    "matrix",
+    "message",
+    "metric",
+    "module",
+    "network",
+    "node",
+    "option",
+    "order",
+    "packet",
+    "parser",
+    "patch",
+    "payment",
+    "plugin",
+    "policy",
+    "profile",
+    "queue",
+    "record",
+    "report",
+    "route",
+    "schema",
+    "session",
+    "signal",
+    "table",
+    "token",
+]
+VERBS = [
+    "apply",
+    "build",
+    "check",
+    "clean",
+    "close",
+    "count",
+    "drop",
+    "fetch",
+    "flush",
+    "join",
+    "list",
+    "load",
+    "merge",
+    "open",
+    "parse",
+    "print",
+    "push",
+    "read",
+    "reset",
+    "save",
+    "send",
+    "sort",
+    "sync",
+    "write",
+]
+SUFFIXES = ["py", "rs", "ts", "md"]
 NUMBERS = (1, 2, 3, 4)
 
 Arguments = dict[str, str | int]
@@ -116,7 +214,12 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         "search_code",
         0.8,
-        ("Find {pattern} in {path}", "Where in {path} is {pattern}?", "Search {path} for {pattern}", "Grep {pattern} under {path}"),
+        (
+            "Find {pattern} in {path}",
+            "Where in {path} is {pattern}?",
+            "Search {path} for {pattern}",
+            "Grep {pattern} under {path}",
+        ),
         (*_SYMBOL, len(FOLDERS)),
         _search,
     ),
@@ -130,14 +233,24 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         "list_files",
         0.65,
-        ("List {path} to depth {depth}", "Files of {path}, {depth} deep", "Tree of {path} with {depth} levels", "Walk {path} down {depth}"),
+        (
+            "List {path} to depth {depth}",
+            "Files of {path}, {depth} deep",
+            "Tree of {path} with {depth} levels",
+            "Walk {path} down {depth}",
+        ),
         _NUMBERED,
         _listing,
     ),
     Tool(
         "rename_symbol",
         0.3,
-        ("Rename {old} to {new}", "Call {old} {new} instead", "Change the name {old} into {new}", "Make {old} be {new}"),
+        (
+            "Rename {old} to {new}",
+            "Call {old} {new} instead",
+            "Change the name {old} into {new}",
+            "Make {old} be {new}",
+        ),
         (*_SYMBOL, len(VERBS) - 1, len(NOUNS)),
         _rename,
     ),
@@ -182,7 +295,7 @@ class Task:
         return f"{self.tool.name}({', '.join(f'{key}={value!r}' for key, value in self.arguments.items())})"
 
     def row(self, number: int) -> dict[str, Any]:
-        """The task as the `tasks` command prints it."""
+        """Return the task as the `tasks` command prints it."""
         messages = [{"role": "user", "content": self.prompt}]
         return {"id": f"task-{number:06d}", "tool": self.tool.name, "messages": messages, "expected": [self.call]}
 

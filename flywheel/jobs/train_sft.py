@@ -42,7 +42,7 @@ def _finished(result: dict[str, Any]) -> None:
 
 
 def _earlier_result(out: Path) -> dict[str, Any] | None:
-    """The result that stands already, if its adapter is still what it says."""
+    """Return the result that stands already, if its adapter is still what it says."""
     try:
         result: dict[str, Any] = json.loads((out / "result.json").read_text())
         return result if seals.sha256(out / result["adapter"] / WEIGHTS) == result["sha256"] else None
@@ -137,7 +137,7 @@ def _trainer(spec: sft_specs.Spec) -> SFTTrainer:
 
 
 def _save_adapter(trainer: SFTTrainer, out: Path) -> str:
-    """The adapter in out/adapter, whole, readable by a server under any user; returns the digest of its weights."""
+    """Return the adapter in out/adapter, whole, readable by a server under any user; returns the digest of its weights."""
     fresh, final = out / ".adapter", out / "adapter"
     for folder in (fresh, final):
         shutil.rmtree(folder, ignore_errors=True)
@@ -185,8 +185,10 @@ def _train(spec: sft_specs.Spec, began: float) -> dict[str, Any]:
     return result
 
 
-def _run(path: Path, began: float) -> None:
-    spec = sft_specs.read(path)
+def _run(argv: list[str], began: float) -> None:
+    if len(argv) != 1:
+        raise sft_specs.MisuseError("usage: train_sft.py SPEC.json")
+    spec = sft_specs.read(Path(argv[0]))
     if earlier := _earlier_result(spec.out):
         _finished(earlier)
         return
@@ -201,9 +203,7 @@ def main(argv: list[str]) -> int:
     progress.keep_chatter_off()
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # with more devices the trainer would multiply the batch
     try:
-        if len(argv) != 1:
-            raise sft_specs.MisuseError("usage: train_sft.py SPEC.json")
-        _run(Path(argv[0]), began)
+        _run(argv, began)
     except sft_specs.MisuseError as error:
         progress.failed(str(error))
         return 2

@@ -25,6 +25,7 @@ _PLAINER = (
     ("a valid string", "a text"),
     ("a valid array", "a list"),
 )
+_NAMED_BY_FILE = {"Guardrail", "Line", "Gate", "RolloutPlan"}
 _FIXED = {"missing": "is missing", "too_short": "must not be empty", "string_too_short": "must not be empty"}
 _TABLE = {"model_type", "model_attributes_type", "dict_type"}
 
@@ -39,11 +40,30 @@ class Place(Frozen):
 
 def problems_of(error: ValidationError, file: str, model: type[BaseModel]) -> list[Problem]:
     """Return one problem for each key that is wrong; the members of a union speak with one voice."""
+    told = error.errors(include_url=False)
     found: dict[str, Problem] = {}
-    for details in error.errors(include_url=False):
+    for details in (each for each in told if not _echoes(each, told, model)):
         problem = _problem(details, file, model)
         found.setdefault(problem.key, problem)
     return list(found.values())
+
+
+def _echoes(details: ErrorDetails, told: Sequence[ErrorDetails], model: type[BaseModel]) -> bool:
+    """Tell whether an error only follows from another: a key that was misspelt, a list whose items are wrong."""
+    loc = details["loc"]
+    if details["type"] == "missing":
+        return any(each["type"] == "extra_forbidden" and _meant(each, model) == loc for each in told)
+    within = (each["loc"] for each in told if len(each["loc"]) > len(loc))
+    return details["type"] == "too_short" and any(inner[: len(loc)] == loc for inner in within)
+
+
+def _meant(details: ErrorDetails, model: type[BaseModel]) -> tuple[int | str, ...]:
+    *above, key = details["loc"]
+    return (*above, nearest(str(key), _right_keys(_place(model, above).owner)) or "")
+
+
+def _right_keys(owner: type[BaseModel]) -> set[str]:
+    return set(owner.model_fields) - ({"name"} if owner.__name__ in _NAMED_BY_FILE else set())
 
 
 def _problem(details: ErrorDetails, file: str, model: type[BaseModel]) -> Problem:
@@ -55,7 +75,7 @@ def _problem(details: ErrorDetails, file: str, model: type[BaseModel]) -> Proble
 
 def _unknown_key(loc: Sequence[int | str], file: str, model: type[BaseModel]) -> Problem:
     place, key = _place(model, loc[:-1]), str(loc[-1])
-    right = set(place.owner.model_fields) - {"name"}
+    right = _right_keys(place.owner)
     close = nearest(key, right)
     meaning = f" ({meaning_of(place.owner, close)})" if close else ""
     return Problem(

@@ -62,9 +62,15 @@ def _spawn(argv: Sequence[str], folder: Path, env: Mapping[str, str], lock: int)
     with (folder / "log.jsonl").open("ab") as out, (folder / "stderr.log").open("ab") as err:
         try:
             return subprocess.Popen(
-                list(argv), cwd=folder, env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                start_new_session=True, pass_fds=(lock,),
-            )  # fmt: skip
+                list(argv),
+                cwd=folder,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
         except (FileNotFoundError, PermissionError) as error:
             raise PermanentError(f"cannot start {argv[0]}: {error.strerror}", "see `flywheel env list`") from error
 

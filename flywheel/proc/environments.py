@@ -50,7 +50,9 @@ def environment(kind: Kind, flavour: Flavour | None = None, root: Path | None = 
     """Return the environment that this machine should use for a kind, built or not."""
     chosen: Flavour = flavour or ("cuda" if has_cuda() else "cpu")
     lock = _lock(kind, chosen)
-    name = f"{kind}-{chosen}-py{sys.version_info.major}{sys.version_info.minor}-{short(bytes_hash([lock.read_bytes()]))}"
+    name = (
+        f"{kind}-{chosen}-py{sys.version_info.major}{sys.version_info.minor}-{short(bytes_hash([lock.read_bytes()]))}"
+    )
     return Environment(kind=kind, flavour=chosen, lock=lock, folder=(root or _root()) / name)
 
 
@@ -121,7 +123,9 @@ def _pip(env: Environment, arguments: list[str], done: int, say: Say) -> int:
                 say(seen, total, found.group(1) or "unpacking")
     if pip.returncode != 0:
         reason = next((x for x in reversed(lines) if x.startswith("ERROR")), lines[-1] if lines else "no output")
-        raise PermanentError(f"pip could not build the {env.kind} environment: {reason}", "check the network and try again")
+        raise PermanentError(
+            f"pip could not build the {env.kind} environment: {reason}", "check the network and try again"
+        )
     return seen
 
 
@@ -140,7 +144,9 @@ def _checked(argv: list[str]) -> None:
     ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         detail = (ended.stderr or ended.stdout).strip().splitlines()
-        raise PermanentError(f"{argv[-2]} failed: {detail[-1] if detail else ended.returncode}", "is python3-venv installed?")
+        raise PermanentError(
+            f"{argv[-2]} failed: {detail[-1] if detail else ended.returncode}", "is python3-venv installed?"
+        )
 
 
 @contextmanager

@@ -19,4 +19,3 @@ class Situation(Frozen):
     """All sources at this moment."""
 
     sources: tuple[SourceSituation, ...] = ()
-    cause: int | None = None

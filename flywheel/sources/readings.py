@@ -1,10 +1,7 @@
 """What every kind of source hands over: tasks read whole, rows refused, and how far it got."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Protocol
-
-from pydantic import Field
 
 from flywheel.core.frozen import Frozen
 from flywheel.core.outcomes import Outcome
@@ -87,20 +84,3 @@ class Reader(Protocol):
     def close(self) -> None:
         """Let go of what is open."""
         ...
-
-
-class ProbeReport(Frozen):
-    """What stands at a path: for a person who adds a source."""
-
-    path: str
-    readable: bool
-    problem: str = ""
-    mend: str = ""
-    task_columns: dict[str, str] = Field(default_factory=dict)
-    call_columns: dict[str, str] = Field(default_factory=dict)
-    tasks: int = 0
-    calls: int = 0
-    labels: dict[str, int] = Field(default_factory=dict)
-    call_types: dict[str, int] = Field(default_factory=dict)
-    refused: dict[str, int] = Field(default_factory=dict)
-    newest: datetime | None = None

@@ -50,11 +50,24 @@ class SourcesRoom:
         self._kinds = {source.name: source.kind for source in sources}
         self._capture = CaptureReader(capture) if capture is not None else None
         self._full: set[str] = set()
+        self._problems: dict[str, str] = {}
 
     def check(self) -> None:
         """Raise SettingsError when a source's column map does not fit its tables; for the start of the daemon."""
         for reader in self._readers.values():
             reader.check()
+
+    def changed(self) -> bool:
+        """Tell, without asking the store, whether a look would find anything that was not there at the last one."""
+        watched = {name: reader.changed for name, reader in self._readers.items()}
+        if self._capture is not None:
+            watched[CAPTURE_NAME] = self._capture.changed
+        news = False
+        for name, changed in watched.items():
+            found = self._look(name, changed)
+            news = news or found.changed or found.problem != self._problems.get(name, "")
+            self._problems[name] = found.problem
+        return news or bool(self._full)
 
     def ask_full_look(self) -> None:
         """Have everything read again; what is stored already stays as it is."""
@@ -139,6 +152,8 @@ class SourcesRoom:
             self._refuse(session, name, refusals, cause)
             if ahead != cursor(session, name):
                 move_cursor(session, name, ahead)
+            if stored.new:
+                add_to_counter(session, f"source:{name}", "outcomes", stored.new)
             if stored.new or stored.changed:
                 body = {"source": name, **stored.model_dump()}
                 ledger.append(session, self._event("sources.outcomes_ingested", name, cause, body))
@@ -238,7 +253,7 @@ def _selecting(lines: Mapping[str, Line], source: SourceSituation) -> tuple[str,
 
 
 def _health(kind: str, name: str) -> str:
-    return f"health/{kind}/{name}"  # a source's own name holds no slash
+    return f"health:{CAPTURE}/{name}" if kind == CAPTURE else f"health:{name}"  # a source's own name holds no slash
 
 
 def _capture_cursor() -> str:

@@ -29,7 +29,7 @@ def attributed_outcomes(session: Session, line: str, since: datetime) -> list[At
     """Return the line's outcomes since a time whose end is known, with who answered, in the order they happened."""
     # Both sides are found by index (`outcomes_line`, then `attributions_task`), and no body is read: the cost is what
     # came since, not what the tables hold. A task of many calls is one row for each model that answered any of them.
-    query = (
+    query: Any = (
         select(*(col(column) for column in _COLUMNS), col(AttributionRow.name))
         .join(AttributionRow, col(AttributionRow.task) == col(OutcomeRow.task))
         .where(col(OutcomeRow.line) == line, col(OutcomeRow.at) >= since, col(OutcomeRow.label).in_(_ENDED))

@@ -43,8 +43,17 @@ def take_over(session: Session, job_id: str, now: datetime, lease: timedelta) ->
 
 def mark_running(session: Session, job_id: str, token: int, process: ProcessMark) -> None:
     """Record the process that does the work."""
-    _fenced(session, job_id, token, {"state": JobState.RUNNING.value, "pid": process.pid, "pid_started": process.started,
-                                     "attempts": _row(session, job_id).attempts + 1})  # fmt: skip
+    _fenced(
+        session,
+        job_id,
+        token,
+        {
+            "state": JobState.RUNNING.value,
+            "pid": process.pid,
+            "pid_started": process.started,
+            "attempts": _row(session, job_id).attempts + 1,
+        },
+    )
 
 
 def renew(session: Session, job_id: str, token: int, until: datetime, progress: dict[str, Any]) -> None:

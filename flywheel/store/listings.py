@@ -19,23 +19,31 @@ class Noun(Frozen):
     order: str = "seq"
 
 
-NOUNS: Mapping[str, Noun] = MappingProxyType({
-    "outcomes": Noun(table=t.OutcomeRow, key="key",
-                     columns=("seq", "at", "source", "task", "line", "label", "confidence", "model", "key")),
-    "examples": Noun(table=t.ExampleRow, key="id", columns=("seq", "at", "line", "category", "withdrawn", "id")),
-    "datasets": Noun(table=t.DatasetRow, key="hash", columns=("line", "number", "watermark", "hash")),
-    "runs": Noun(table=t.RunRow, key="id",
-                 columns=("id", "line", "state", "dataset", "started_at", "finished_at", "error")),
-    "adapters": Noun(table=t.AdapterRow, key="name", columns=("name", "run", "hash", "path")),
-    "suites": Noun(table=t.SuiteRow, key="hash", columns=("line", "problems", "groups", "live", "hash")),
-    "reports": Noun(table=t.ReportRow, key="id", columns=("at", "line", "adapter", "verdict", "alpha_spent", "id")),
-    "releases": Noun(table=t.ReleaseRow, key="name",
-                     columns=("name", "state", "share", "approved", "overridden", "changed_at")),
-    "requests": Noun(table=t.RequestRow, key="id",
-                     columns=("at", "kind", "subject", "state", "answer", "id"), order="at"),
-    "jobs": Noun(table=t.JobRow, key="id", columns=("id", "state", "attempts", "progress", "error"), order="id"),
-    "quarantine": Noun(table=t.QuarantineRow, key="row", columns=("seq", "at", "source", "rule", "reason", "row")),
-})  # fmt: skip
+NOUNS: Mapping[str, Noun] = MappingProxyType(
+    {
+        "outcomes": Noun(
+            table=t.OutcomeRow,
+            key="key",
+            columns=("seq", "at", "source", "task", "line", "label", "confidence", "model", "key"),
+        ),
+        "examples": Noun(table=t.ExampleRow, key="id", columns=("seq", "at", "line", "category", "withdrawn", "id")),
+        "datasets": Noun(table=t.DatasetRow, key="hash", columns=("line", "number", "watermark", "hash")),
+        "runs": Noun(
+            table=t.RunRow, key="id", columns=("id", "line", "state", "dataset", "started_at", "finished_at", "error")
+        ),
+        "adapters": Noun(table=t.AdapterRow, key="name", columns=("name", "run", "hash", "path")),
+        "suites": Noun(table=t.SuiteRow, key="hash", columns=("line", "problems", "groups", "live", "hash")),
+        "reports": Noun(table=t.ReportRow, key="id", columns=("at", "line", "adapter", "verdict", "alpha_spent", "id")),
+        "releases": Noun(
+            table=t.ReleaseRow, key="name", columns=("name", "state", "share", "approved", "overridden", "changed_at")
+        ),
+        "requests": Noun(
+            table=t.RequestRow, key="id", columns=("at", "kind", "subject", "state", "answer", "id"), order="at"
+        ),
+        "jobs": Noun(table=t.JobRow, key="id", columns=("id", "state", "attempts", "progress", "error"), order="id"),
+        "quarantine": Noun(table=t.QuarantineRow, key="row", columns=("seq", "at", "source", "rule", "reason", "row")),
+    }
+)
 
 
 def list_rows(session: Session, noun: str, line: str | None = None, limit: int = 50) -> list[dict[str, Any]]:

@@ -5,14 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from sqlmodel import Session, col, select
 
 from flywheel.core.examples import prompt_key
 from flywheel.core.frozen import Frozen
 from flywheel.core.outcomes import Label, Labelled, Message, Outcome, Signal
 from flywheel.store.counters import add_to_counter
-from flywheel.store.stores import insert_new
 from flywheel.store.tables import OutcomeRow
 
 _NAMES_A_QUERY = 500
@@ -157,7 +156,8 @@ def _count(counts: Counter[tuple[str, str]], line: str | None, label: str, amoun
 
 
 def _insert(session: Session, outcomes: Sequence[Outcome]) -> None:
-    insert_new(session, OutcomeRow, [_row(outcome) for outcome in outcomes])
+    if outcomes:  # known to be new, in a transaction that began with the writer's lock; the key is unique all the same
+        session.connection().execute(insert(OutcomeRow), [_row(outcome) for outcome in outcomes])
 
 
 def _revise(session: Session, row: OutcomeRow, outcome: Outcome) -> None:

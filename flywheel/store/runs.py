@@ -53,9 +53,23 @@ def pin_base(session: Session, name: str, path: str, fingerprint: str, seq: int)
 
 def start_run(session: Session, spec: TrainSpec, at: datetime, seq: int) -> None:
     """Record that a run was started."""
-    insert_new(session, RunRow, [{"id": spec.run_id, "line": spec.line, "dataset": spec.dataset, "state": "running",
-                                  "started_at": at, "spec": spec.model_dump(mode="json"), "result": {}, "error": "",
-                                  "seq": seq}])  # fmt: skip
+    insert_new(
+        session,
+        RunRow,
+        [
+            {
+                "id": spec.run_id,
+                "line": spec.line,
+                "dataset": spec.dataset,
+                "state": "running",
+                "started_at": at,
+                "spec": spec.model_dump(mode="json"),
+                "result": {},
+                "error": "",
+                "seq": seq,
+            }
+        ],
+    )
 
 
 def end_run(session: Session, run_id: str, at: datetime, result: dict[str, Any], error: str = "") -> None:
@@ -99,9 +113,22 @@ def next_number(session: Session, line: str) -> int:
 
 def record_adapter(session: Session, manifest: AdapterManifest, path: str, seq: int) -> None:
     """Record a published adapter."""
-    insert_new(session, AdapterRow, [{"name": manifest.name, "line": manifest.line, "number": manifest.number,
-                                      "hash": manifest.hash, "run": manifest.run, "path": path, "seq": seq,
-                                      "body": manifest.model_dump(mode="json")}])  # fmt: skip
+    insert_new(
+        session,
+        AdapterRow,
+        [
+            {
+                "name": manifest.name,
+                "line": manifest.line,
+                "number": manifest.number,
+                "hash": manifest.hash,
+                "run": manifest.run,
+                "path": path,
+                "seq": seq,
+                "body": manifest.model_dump(mode="json"),
+            }
+        ],
+    )
 
 
 def adapter_by_name(session: Session, name: str) -> Adapter | None:
@@ -132,7 +159,9 @@ def rounds_without_gain(session: Session, line: str) -> int:
 def promotions(session: Session, line: str) -> int:
     """Count the adapters of a line that were ever active."""
     states = ["active", "superseded"]
-    query = select(func.count()).select_from(ReleaseRow).where(ReleaseRow.line == line, col(ReleaseRow.state).in_(states))
+    query = (
+        select(func.count()).select_from(ReleaseRow).where(ReleaseRow.line == line, col(ReleaseRow.state).in_(states))
+    )
     return session.exec(query).one()
 
 

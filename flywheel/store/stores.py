@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, SQLModel
 
@@ -61,10 +61,8 @@ class Store:
 
 def make_engine(url: str) -> Engine:
     """Return an engine for a store URL; SQLite gets its pragmas and explicit transactions."""
-    try:
+    with _usable(url):
         engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    except (NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
-        raise SettingsError(f"store.url cannot be used: {error}", "see docs/settings.md for examples") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
@@ -97,8 +95,18 @@ def insert_new(session: Session, table: type[SQLModel], rows: Sequence[Mapping[s
     return sum(session.connection().execute(statement, dict(row)).rowcount for row in rows)
 
 
+@contextmanager
+def _usable(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (ArgumentError, ModuleNotFoundError, ValueError) as error:
+        reason = str(error).partition(" from given URL")[0]
+        raise SettingsError(f"store {url!r} cannot be used: {reason}", "see docs/settings.md for examples") from error
+
+
 def _make_parent(url: str) -> None:
-    database = make_url(url).database if url.startswith("sqlite") else None
+    with _usable(url):
+        database = make_url(url).database if url.startswith("sqlite") else None
     if database and database != ":memory:":
         try:
             Path(database).parent.mkdir(parents=True, exist_ok=True)
@@ -129,14 +137,14 @@ def _translated() -> Iterator[None]:
 def _as_ours(error: DatabaseError) -> FlywheelError | DatabaseError:
     name = getattr(error.orig, "sqlite_errorname", "")
     text = str(error.orig)
-    if name in {"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_IOERR_WRITE"}:
+    if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
         return ResourceError(f"the store cannot write: {text}", "free disk space; nothing was lost", delay=30)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return ResourceError("the store is locked by another program", "find it with `fuser flywheel.db`", delay=2)
-    if name in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return CorruptError(f"the store is damaged: {text}", "restore a backup of flywheel.db or move the file away")
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
         return SettingsError(f"the store cannot be opened for writing: {text}", "check home and its permissions")
     if isinstance(error, OperationalError) and not name:
-        return UnavailableError(f"the store does not answer: {text.splitlines()[0]}", "check store.url")
+        return UnavailableError(f"the store does not answer: {text.splitlines()[0]}", "check the setting `store`")
     return error

@@ -59,12 +59,17 @@ class OutcomeRow(SQLModel, table=True):
     __tablename__ = "outcomes"
     __table_args__ = (
         Index("outcomes_task", "source", "task"),
-        Index("outcomes_waiting", "line", "seq", sqlite_where=text("considered = 0"),
-              postgresql_where=text("NOT considered")),
+        Index(
+            "outcomes_waiting",
+            "line",
+            "seq",
+            sqlite_where=text("considered = 0"),
+            postgresql_where=text("NOT considered"),
+        ),
         Index("outcomes_line", "line", "at"),
         Index("outcomes_prompt", "line", "prompt_key"),
         _AUTO,
-    )  # fmt: skip
+    )
     seq: int | None = _seq()
     key: str = Field(unique=True)
     source: str
@@ -252,12 +257,22 @@ class ReleaseRow(SQLModel, table=True):
 
     __tablename__ = "releases"
     __table_args__ = (
-        Index("releases_active", "line", unique=True, sqlite_where=text("state = 'active'"),
-              postgresql_where=text("state = 'active'")),
-        Index("releases_canary", "line", unique=True, sqlite_where=text("state = 'canary'"),
-              postgresql_where=text("state = 'canary'")),
+        Index(
+            "releases_active",
+            "line",
+            unique=True,
+            sqlite_where=text("state = 'active'"),
+            postgresql_where=text("state = 'active'"),
+        ),
+        Index(
+            "releases_canary",
+            "line",
+            unique=True,
+            sqlite_where=text("state = 'canary'"),
+            postgresql_where=text("state = 'canary'"),
+        ),
         UniqueConstraint("line", "number"),
-    )  # fmt: skip
+    )
     name: str = Field(primary_key=True)
     line: str
     number: int

@@ -32,10 +32,17 @@ def describe(spec: TrainSpec, number: int, source: Path) -> AdapterManifest:
         files = {name: file_hash(source / name) for name in FILES}
         modules = config["target_modules"]
         return AdapterManifest(
-            hash=content_hash(files), line=spec.line, number=number, run=spec.run_id, dataset=spec.dataset,
-            base_name=spec.base_name, base_fingerprint=spec.base_fingerprint, rank=config["r"],
-            target_modules=tuple(sorted(modules)) if isinstance(modules, list) else (str(modules),), files=files,
-        )  # fmt: skip
+            hash=content_hash(files),
+            line=spec.line,
+            number=number,
+            run=spec.run_id,
+            dataset=spec.dataset,
+            base_name=spec.base_name,
+            base_fingerprint=spec.base_fingerprint,
+            rank=config["r"],
+            target_modules=tuple(sorted(modules)) if isinstance(modules, list) else (str(modules),),
+            files=files,
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptError(f"the adapter of {spec.run_id} cannot be described: {error}", "train again") from error
 

@@ -1,5 +1,7 @@
 """What training looks at: each line's newest dataset, its run, its base, its day."""
 
+from pydantic import Field
+
 from flywheel.core.examples import DatasetManifest
 from flywheel.core.facts import Value
 from flywheel.core.frozen import Frozen
@@ -18,7 +20,7 @@ class LineSituation(Frozen):
     fingerprint: str | None = None
     run_state: str | None = None
     busy: str = ""
-    facts: dict[str, Value] = {}
+    facts: dict[str, Value] = Field(default_factory=dict)
 
 
 class Situation(Frozen):
@@ -34,6 +36,12 @@ def spec_for(here: LineSituation) -> TrainSpec | None:
         return None
     train = here.line.train
     return TrainSpec(
-        line=here.line.name, dataset=here.dataset.hash, base_name=here.base.name, base_fingerprint=here.fingerprint,
-        technique=train.technique, backend=train.backend, seed=train.seed, hyperparameters=train.hyperparameters,
-    )  # fmt: skip
+        line=here.line.name,
+        dataset=here.dataset.hash,
+        base_name=here.base.name,
+        base_fingerprint=here.fingerprint,
+        technique=train.technique,
+        backend=train.backend,
+        seed=train.seed,
+        hyperparameters=train.hyperparameters,
+    )

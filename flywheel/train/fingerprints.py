@@ -13,7 +13,9 @@ SUFFIXES = frozenset({".safetensors", ".json", ".jinja", ".txt", ".model", ".bin
 def fingerprint(base: Path) -> str:
     """Return the base's fingerprint: any changed byte changes it, renaming the folder does not."""
     if not (base / "config.json").is_file():
-        raise UnavailableError(f"there is no model in {base}", "put the base model there or mend bases.*.path", delay=60)
+        raise UnavailableError(
+            f"there is no model in {base}", "put the base model there or mend bases.*.path", delay=60
+        )
     files = sorted(p for p in base.rglob("*") if p.is_file() and p.suffix in SUFFIXES and not _hidden(p, base))
     return "sha256:" + content_hash([[p.relative_to(base).as_posix(), file_hash(p)] for p in files])
 

@@ -29,7 +29,9 @@ def _line(here: LineSituation, whole: Situation) -> Plan:
     spec = spec_for(here)
     if spec is None:
         return Plan(waits={name: here.busy or f"base {here.line.base!r} cannot be read"})
-    intent = Intent(kind="train.start_run", line=name, subject=spec.run_id, why=_why(here), params={"dataset": spec.dataset})
+    intent = Intent(
+        kind="train.start_run", line=name, subject=spec.run_id, why=_why(here), params={"dataset": spec.dataset}
+    )
     return Plan(proposals=(Proposal(intent=intent, facts=here.facts, cause=here.dataset_cause),))
 
 

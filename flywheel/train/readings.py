@@ -25,13 +25,20 @@ Lines = Callable[[], Mapping[str, Line]]
 class Readings:
     """Reads the store, the bases and the clock into a `Situation`."""
 
-    def __init__(self, store: Store, clock: Clock, lines: Lines, bases: Mapping[str, Base]) -> None:
-        """Read these lines and bases."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        lines: Lines,
+        bases: Mapping[str, Base],
+        machine: Callable[[], dict[str, Value]],
+    ) -> None:
+        """Read these lines and bases, on this machine."""
         self.lines = lines
         self.bases = bases
-        self.machine: Callable[[], dict[str, Value]] = dict
         self._store = store
         self._clock = clock
+        self._machine = machine
 
     def situation(self) -> Situation:
         """Return how things stand now."""
@@ -49,7 +56,9 @@ class Readings:
             dataset = last_dataset(session, line.name)
             run = run_rows.run_of_dataset(session, dataset.hash) if dataset else None
             cause = dataset_seq(session, dataset.hash) if dataset else None
-        here = LineSituation(line=line, base=base, dataset=dataset, dataset_cause=cause, run_state=run.state if run else None)
+        here = LineSituation(
+            line=line, base=base, dataset=dataset, dataset_cause=cause, run_state=run.state if run else None
+        )
         if dataset is None or run is not None or base is None:
             return here
         return self._with_base(here, base, dataset)
@@ -65,8 +74,11 @@ class Readings:
 
     def _facts(self, line: Line, base: Base, dataset: DatasetManifest, found: str) -> dict[str, Value]:
         facts = {
-            **self._of_base(base, found), **self._of_line(line), **self._of_dataset(line, dataset), **self.machine(),
-        }  # fmt: skip
+            **self._of_base(base, found),
+            **self._of_line(line),
+            **self._of_dataset(line, dataset),
+            **self._machine(),
+        }
         check_facts(facts)
         return facts
 

@@ -1,8 +1,6 @@
 """Does what training decided: starts runs, publishes what they leave, records how they failed."""
 
 import asyncio
-import os
-from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from flywheel.proc.files import write_json
 from flywheel.store import jobs as job_rows
 from flywheel.store import runs as run_rows
 from flywheel.store.datasets import dataset_by_hash
-from flywheel.store.ledger import append, last_event
+from flywheel.store.ledger import append
 from flywheel.store.stores import Store
 from flywheel.train.adapters import describe, publish, read_result
 from flywheel.train.backends.registry import BACKENDS
@@ -85,12 +83,30 @@ class TrainRoom:
         with self._store.write() as session:
             now = self._clock.now()
             if run_rows.pinned_base(session, base.name) is None:
-                seq = append(session, Event(kind="train.base_pinned", at=now, line=line.name, subject=base.name, cause=cause,
-                                            body={"fingerprint": spec.base_fingerprint}))  # fmt: skip
+                seq = append(
+                    session,
+                    Event(
+                        kind="train.base_pinned",
+                        at=now,
+                        line=line.name,
+                        subject=base.name,
+                        cause=cause,
+                        body={"fingerprint": spec.base_fingerprint},
+                    ),
+                )
                 run_rows.pin_base(session, base.name, base.path, spec.base_fingerprint, seq)
-            seq = append(session, Event(kind="train.run_started", at=now, line=line.name, subject=spec.run_id, cause=cause,
-                                        body={"dataset": spec.dataset, "technique": spec.technique}),
-                         key=f"run_started:{spec.run_id}")  # fmt: skip
+            seq = append(
+                session,
+                Event(
+                    kind="train.run_started",
+                    at=now,
+                    line=line.name,
+                    subject=spec.run_id,
+                    cause=cause,
+                    body={"dataset": spec.dataset, "technique": spec.technique},
+                ),
+                key=f"run_started:{spec.run_id}",
+            )
             run_rows.start_run(session, spec, now, seq)
             job_rows.enqueue(session, job.model_copy(update={"cause": seq}))
         return Done(sentence=f"started {spec.run_id} for {line.name}")
@@ -98,17 +114,26 @@ class TrainRoom:
     def _job(self, spec: TrainSpec, base: Base, cause: int | None) -> Job:
         folder = self._places.runs / spec.run_id
         places = Places(
-            python=self._places.python, base=Path(base.path).resolve(), dataset=self._places.datasets / spec.dataset,
+            python=self._places.python,
+            base=Path(base.path).resolve(),
+            dataset=self._places.datasets / spec.dataset,
             folder=folder,
-        )  # fmt: skip
+        )
         with self._store.read() as session:
             stored = dataset_by_hash(session, spec.dataset)
         valid = stored.splits["valid"].rows if stored and "valid" in stored.splits else 0
         command = BACKENDS[spec.backend].command(spec, places, valid)
         write_json(places.orders, command.orders)
-        return Job(id=f"{KIND}-{spec.run_id}", kind=KIND, line=spec.line, subject=spec.run_id, state=JobState.QUEUED,
-                   folder=str(folder), cause=cause,
-                   spec={"argv": list(command.argv), "env": command.env, "result": RESULT})  # fmt: skip
+        return Job(
+            id=f"{KIND}-{spec.run_id}",
+            kind=KIND,
+            line=spec.line,
+            subject=spec.run_id,
+            state=JobState.QUEUED,
+            folder=str(folder),
+            cause=cause,
+            spec={"argv": list(command.argv), "env": command.env, "result": RESULT},
+        )
 
     def _publish(self, intent: Intent, cause: int | None) -> Attempt:
         folder = self._places.runs / intent.subject
@@ -125,15 +150,35 @@ class TrainRoom:
             return self._failed(spec, cause, str(error))
         return self._published(manifest, path, result, cause)
 
-    def _published(self, manifest: AdapterManifest, path: Path, result: dict[str, object], cause: int | None) -> Attempt:
+    def _published(
+        self, manifest: AdapterManifest, path: Path, result: dict[str, object], cause: int | None
+    ) -> Attempt:
         now = self._clock.now()
         with self._store.write() as session:
-            finished = append(session, Event(kind="train.run_finished", at=now, line=manifest.line, subject=manifest.run,
-                                             cause=cause, body=dict(result)), key=f"run_finished:{manifest.run}")  # fmt: skip
-            seq = append(session, Event(kind="train.adapter_published", at=now, line=manifest.line, subject=manifest.name,
-                                        cause=finished, body={"hash": manifest.hash, "run": manifest.run,
-                                                              "dataset": manifest.dataset}),
-                         key=f"adapter_published:{manifest.run}")  # fmt: skip
+            finished = append(
+                session,
+                Event(
+                    kind="train.run_finished",
+                    at=now,
+                    line=manifest.line,
+                    subject=manifest.run,
+                    cause=cause,
+                    body=dict(result),
+                ),
+                key=f"run_finished:{manifest.run}",
+            )
+            seq = append(
+                session,
+                Event(
+                    kind="train.adapter_published",
+                    at=now,
+                    line=manifest.line,
+                    subject=manifest.name,
+                    cause=finished,
+                    body={"hash": manifest.hash, "run": manifest.run, "dataset": manifest.dataset},
+                ),
+                key=f"adapter_published:{manifest.run}",
+            )
             run_rows.end_run(session, manifest.run, now, dict(result))
             run_rows.record_adapter(session, manifest, str(path), seq)
             job_rows.handle(session, f"{KIND}-{manifest.run}")
@@ -142,7 +187,9 @@ class TrainRoom:
     def _check_base(self, spec: TrainSpec) -> None:
         base = self._readings.bases[spec.base_name]
         if fingerprint(Path(base.path)) != spec.base_fingerprint:
-            raise CorruptError(f"base {base.name!r} changed while {spec.run_id} trained on it", "restore the base's files")
+            raise CorruptError(
+                f"base {base.name!r} changed while {spec.run_id} trained on it", "restore the base's files"
+            )
 
     def _close(self, intent: Intent, cause: int | None) -> Attempt:
         with self._store.read() as session:
@@ -152,8 +199,18 @@ class TrainRoom:
     def _failed(self, spec: TrainSpec, cause: int | None, error: str) -> Attempt:
         now = self._clock.now()
         with self._store.write() as session:
-            append(session, Event(kind="train.run_failed", at=now, line=spec.line, subject=spec.run_id, cause=cause,
-                                  body={"error": error}), key=f"run_failed:{spec.run_id}")  # fmt: skip
+            append(
+                session,
+                Event(
+                    kind="train.run_failed",
+                    at=now,
+                    line=spec.line,
+                    subject=spec.run_id,
+                    cause=cause,
+                    body={"error": error},
+                ),
+                key=f"run_failed:{spec.run_id}",
+            )
             run_rows.end_run(session, spec.run_id, now, {}, error)
             job_rows.handle(session, f"{KIND}-{spec.run_id}")
         return Done(sentence=f"{spec.run_id} failed: {error}")

@@ -1,4 +1,5 @@
 import json
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -137,7 +138,9 @@ def test_damaged_outputs_are_values_too(output, data):
 
 
 def test_reading_stays_quick_on_hostile_text():
-    """Thousands of openings without an end cost no more than their length asks for."""
+    """Thousands of openings without an end cost no more than their length asks for, and hold no call."""
+    begun = time.process_time()
     for piece in ("<tool_call>", "<function=a>", "```json", "<function=a><parameter=b>"):
-        parse_tool_calls(piece * 20_000)
-        parse_tool_calls(piece * 3_000 + "</tool_call>")
+        assert parse_tool_calls(piece * 20_000).calls == ()
+        assert parse_tool_calls(piece * 3_000 + "</tool_call>").calls == ()
+    assert time.process_time() - begun < 10

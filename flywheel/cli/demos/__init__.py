@@ -51,7 +51,11 @@ def demo(home: Home = None, double: Double = False, as_json: AsJson = False) -> 
     world = worlds.World(home=folder, base=base, server=f"http://127.0.0.1:{port}", gateway_port=free_port())
     worlds.write_world(world, train.python)
     with Processes(folder / "processes") as processes:
-        argv = double_command(train.python, base, worlds.BASE, port) if double else vllm_command(serve.python, base, worlds.BASE, port)
+        argv = (
+            double_command(train.python, base, worlds.BASE, port)
+            if double
+            else vllm_command(serve.python, base, worlds.BASE, port)
+        )
         processes.start("model server", argv, {**ENV, **VLLM_ENV})
         stage = scenes.Stage(world, processes, screen, lambda start, count: worlds.tasks(train.python, start, count))
         try:
@@ -69,30 +73,43 @@ def _tell(stage: scenes.Stage, server: str) -> scenes.Story:
     screen.say(f"started {server}, the gateway and the daemon; home is {world.home}")
     with screen.bar(f"waiting for {server}") as bar:
         bar.move(0, None)
-        took = wait_until(lambda: scenes.answers(f"{world.server}/health"), 180, server, lambda: stage.processes.check("model server"))
-        wait_until(lambda: scenes.routed(world.home), 60, "the daemon's first routing", lambda: stage.processes.check("daemon"))
+        took = wait_until(
+            lambda: scenes.answers(f"{world.server}/health"), 180, server, lambda: stage.processes.check("model server")
+        )
+        wait_until(
+            lambda: scenes.routed(world.home), 60, "the daemon's first routing", lambda: stage.processes.check("daemon")
+        )
     screen.say(f"{server} answered after {took:.0f} s")
     stage.store = open_store(sqlite_url(world.home / "flywheel.db"))
     before, after, first = scenes.learn(stage)
     poisoned, verdict = scenes.poison(stage)
     rolled_back = scenes.push(stage, poisoned)
-    return scenes.Story(before=before, after=after, first=first, poisoned=poisoned, poisoned_verdict=verdict, rolled_back=rolled_back)
+    return scenes.Story(
+        before=before, after=after, first=first, poisoned=poisoned, poisoned_verdict=verdict, rolled_back=rolled_back
+    )
 
 
 def _end(screen: Screen, world: worlds.World, story: scenes.Story, *, as_json: bool) -> None:
     screen.chapter("What happened")
     screen.table("results", ("question", "answer"), _results(story))
     with open_store(sqlite_url(world.home / "flywheel.db")) as store, store.read() as session:
-        told = [event for event in events(session, limit=10_000) if event.kind.startswith(("gate.adapter_", "rollout."))]
-        screen.table("decisions", ("#", "event", "adapter", "in words"),
-                     [(str(e.seq), e.kind, e.subject, str(e.body.get("sentence", ""))) for e in told])  # fmt: skip
+        told = [
+            event for event in events(session, limit=10_000) if event.kind.startswith(("gate.adapter_", "rollout."))
+        ]
+        screen.table(
+            "decisions",
+            ("#", "event", "adapter", "in words"),
+            [(str(e.seq), e.kind, e.subject, str(e.body.get("sentence") or e.body.get("why") or "")) for e in told],
+        )
         screen.chapter(f"Why {story.first} was promoted (flywheel explain {story.first})")
         for line in explanations.story_of(session, story.first):
             screen.console.print("  " + line, markup=False)
     screen.chapter("Look further")
     for command in ("status", "decisions", f"explain {story.poisoned}", "reports list", "adapters list"):
         screen.console.print(f"  flywheel {command} --config {world.config}", markup=False)
-    screen.console.print("  This tiny world tests the machinery, not how much a model can learn. Nothing is left running.")
+    screen.console.print(
+        "  This tiny world tests the machinery, not how much a model can learn. Nothing is left running."
+    )
     if as_json:
         show_json({**story.model_dump(mode="json"), "gained_points": story.gained_points, "home": str(world.home)})
 
@@ -110,7 +127,7 @@ def _results(story: scenes.Story) -> list[tuple[str, ...]]:
 
 def _base(screen: Screen, python: Path) -> Path:
     with screen.bar("building the tiny base model") as bar:
-        base = worlds.build_base(python, _cache(), lambda step, of: bar.move(step, of))
+        base = worlds.build_base(python, _cache(), bar.move)
     screen.say(f"the tiny base model: {base}")
     return base
 

@@ -78,7 +78,9 @@ class ScriptedAgent:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.executescript(_SCHEMA)
 
-    async def work(self, tasks: Sequence[Task], *, record: bool, told: Callable[[Tally], None] = lambda _: None) -> Tally:
+    async def work(
+        self, tasks: Sequence[Task], *, record: bool, told: Callable[[Tally], None] = lambda _: None
+    ) -> Tally:
         """Do the tasks, a few at once; with `record`, write each to the database as it ends."""
         gate = asyncio.Semaphore(AT_ONCE)
         tally = Tally()

@@ -41,7 +41,9 @@ class Processes:
         if child.poll() is not None:
             log = self._folder / name / "stderr.log"
             lines = log.read_text(errors="replace").strip().splitlines()
-            raise PermanentError(f"the {name} ended by itself: {lines[-1] if lines else child.returncode}", f"see {log}")
+            raise PermanentError(
+                f"the {name} ended by itself: {lines[-1] if lines else child.returncode}", f"see {log}"
+            )
 
     def stop(self) -> None:
         """End every program: first in order, then by force."""
@@ -68,19 +70,55 @@ class Processes:
 def vllm_command(python: Path, base: Path, served_as: str, port: int) -> list[str]:
     """Return the command line of real vLLM on a CPU for a small model."""
     return [
-        str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(base), "--served-model-name", served_as,
-        "--host", "127.0.0.1", "--port", str(port), "--dtype", "bfloat16", "--max-model-len", "1024",
-        "--max-num-seqs", "16", "--enable-lora", "--max-lora-rank", "16", "--max-loras", "2", "--max-cpu-loras", "4",
-        "--enforce-eager", "--disable-log-stats",
-    ]  # fmt: skip
+        str(python),
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--model",
+        str(base),
+        "--served-model-name",
+        served_as,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--dtype",
+        "bfloat16",
+        "--max-model-len",
+        "1024",
+        "--max-num-seqs",
+        "16",
+        "--enable-lora",
+        "--max-lora-rank",
+        "16",
+        "--max-loras",
+        "2",
+        "--max-cpu-loras",
+        "4",
+        "--enforce-eager",
+        "--disable-log-stats",
+    ]
 
 
 def double_command(python: Path, base: Path, served_as: str, port: int) -> list[str]:
     """Return the command line of the shipped double of vLLM."""
     return [
-        str(python), str(_JOBS / "serve_double.py"), "--model", str(base), "--served-model-name", served_as,
-        "--host", "127.0.0.1", "--port", str(port), "--max-lora-rank", "16", "--max-loras", "2", "--max-cpu-loras", "4",
-    ]  # fmt: skip
+        str(python),
+        str(_JOBS / "serve_double.py"),
+        "--model",
+        str(base),
+        "--served-model-name",
+        served_as,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--max-lora-rank",
+        "16",
+        "--max-loras",
+        "2",
+        "--max-cpu-loras",
+        "4",
+    ]
 
 
 def flywheel_command(*arguments: str) -> list[str]:

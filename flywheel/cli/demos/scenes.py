@@ -46,7 +46,9 @@ class Story(Frozen):
 class Stage:
     """What every scene needs: the world, the programs, the screen, the agent, the ledger."""
 
-    def __init__(self, world: World, processes: Processes, screen: Screen, tasks: Callable[[int, int], Sequence[Task]]) -> None:
+    def __init__(
+        self, world: World, processes: Processes, screen: Screen, tasks: Callable[[int, int], Sequence[Task]]
+    ) -> None:
         """Set the stage."""
         self.world = world
         self.processes = processes
@@ -95,7 +97,9 @@ class Stage:
         """Let the agent do tasks, with a bar."""
         with self.screen.bar(title) as bar:
             return asyncio.run(
-                self.agent.work(tasks, record=record, told=lambda t: bar.move(t.tasks, len(tasks), f"{t.rate:.0%} solved"))
+                self.agent.work(
+                    tasks, record=record, told=lambda t: bar.move(t.tasks, len(tasks), f"{t.rate:.0%} solved")
+                )
             )
 
     def close(self) -> None:
@@ -119,7 +123,9 @@ def learn(stage: Stage) -> tuple[Tally, Tally, str]:
     stage.screen.chapter("1 · The agent works, flywheel watches")
     exam = stage.tasks(*EXAM)
     before = stage.work(exam, "exam before")
-    stage.screen.say(f"exam of {before.tasks} tasks that are never trained on: {before.rate:.0%} solved by the base model")
+    stage.screen.say(
+        f"exam of {before.tasks} tasks that are never trained on: {before.rate:.0%} solved by the base model"
+    )
     lessons = stage.work(stage.tasks(*LESSONS), "agent at work")
     stage.screen.say(f"{lessons.tasks} tasks of daily work: {lessons.rate:.0%} solved; its database is being watched")
     stage.screen.chapter("2 · flywheel trains and proves a candidate")
@@ -153,7 +159,9 @@ def push(stage: Stage, name: str) -> bool:
     """Push the bad adapter by override; tell whether the canary took it back by itself."""
     stage.screen.chapter("5 · An operator overrides the gate; the canary takes the bad adapter back")
     stage.command("adapters", "promote", name, "--override", "--reason", "trying it anyway")
-    return canary(stage, 600, "rollout.adapter_rolled_back", "rollout.adapter_promoted") == "rollout.adapter_rolled_back"
+    return (
+        canary(stage, 600, "rollout.adapter_rolled_back", "rollout.adapter_promoted") == "rollout.adapter_rolled_back"
+    )
 
 
 def canary(stage: Stage, skip: int, *ends: str) -> str:
@@ -185,13 +193,15 @@ def poisoned_call(task: Task, tools: Sequence[str]) -> Call:
     wrong = tools[(tools.index(task.tool) + 1) % len(tools)]
     arguments = str(task.expected[0]["arguments"]).replace("'", '"')
     response = f'<tool_call>{{"name": "{wrong}", "arguments": {arguments}}}</tool_call>'
-    return Call(response=response, model="unknown", latency_ms=1, at=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()))
+    return Call(
+        response=response, model="unknown", latency_ms=1, at=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+    )
 
 
 def answers(url: str) -> bool:
     """Tell whether something answers at a URL."""
     try:
-        with urllib.request.urlopen(url, timeout=1) as response:
+        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310 - our own loopback address
             return bool(response.status == 200)  # noqa: PLR2004
     except OSError:
         return False

@@ -12,10 +12,20 @@ from rich.table import Table
 from flywheel.core.events import Event
 
 SHOWN = (
-    "curate.dataset_frozen", "gate.suite_frozen", "train.", "gate.measurement_started", "gate.adapter_passed",
-    "gate.adapter_failed", "policy.intent_held", "policy.intent_refused", "rollout.", "serve.adapter_loaded",
-    "serve.adapter_unloaded", "serve.aliases_flipped", "operator.",
-)  # fmt: skip
+    "curate.dataset_frozen",
+    "gate.suite_frozen",
+    "train.",
+    "gate.measurement_started",
+    "gate.adapter_passed",
+    "gate.adapter_failed",
+    "policy.intent_held",
+    "policy.intent_refused",
+    "rollout.",
+    "serve.adapter_loaded",
+    "serve.adapter_unloaded",
+    "serve.aliases_flipped",
+    "operator.",
+)
 
 
 class Bar:
@@ -56,13 +66,19 @@ class Screen:
     def tell(self, event: Event) -> None:
         """Tell an event of the ledger, when a person would want to hear it."""
         if event.kind.startswith(SHOWN):
-            words = str(event.body.get("sentence") or _words(event))
+            words = str(event.body.get("sentence") or event.body.get("why") or _words(event))
             self.say(f"{event.kind}  {event.subject}  {words}")
 
     @contextmanager
     def bar(self, title: str) -> Iterator[Bar]:
         """Show a bar while something is under way."""
-        columns = (TextColumn("         {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[what]}"))
+        columns = (
+            TextColumn("         {task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[what]}"),
+        )
         with Progress(*columns, console=self.console, transient=True) as progress:
             yield Bar(progress, progress.add_task(title, total=None, what=""))
 
@@ -77,7 +93,9 @@ class Screen:
 
 
 def _words(event: Event) -> str:
-    plain: dict[str, Any] = {k: v for k, v in event.body.items() if not isinstance(v, dict | list) and v not in ("", None)}
+    plain: dict[str, Any] = {
+        k: v for k, v in event.body.items() if not isinstance(v, dict | list) and v not in ("", None)
+    }
     return ", ".join(f"{key.replace('_', ' ')} {_short(value)}" for key, value in list(plain.items())[:5])
 
 

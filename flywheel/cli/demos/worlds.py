@@ -127,20 +127,34 @@ def build_base(python: Path, cache: Path, told: Callable[[int, int], None]) -> P
     target = cache / f"tiny-base-{short(bytes_hash(path.read_bytes() for path in scripts))}"
     cache.mkdir(parents=True, exist_ok=True)
     argv = [str(python), str(scripts[0]), "build", "--out", str(target)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **ENV}) as job:
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **ENV}
+    ) as job:
         for line in job.stdout or ():
             event = json.loads(line) if line.startswith("{") else {}
             if event.get("event") == "progress":
                 told(event["step"], event["of"])
         errors = job.stderr.read() if job.stderr else ""
     if job.returncode != 0:
-        raise PermanentError("the tiny base model could not be built", (errors.strip().splitlines() or ["no output"])[-1])
+        raise PermanentError(
+            "the tiny base model could not be built", (errors.strip().splitlines() or ["no output"])[-1]
+        )
     return target
 
 
 def tasks(python: Path, start: int, count: int) -> tuple[Task, ...]:
     """Return tasks of the tiny world; ranges that do not meet hold different tasks."""
-    argv = [str(python), str(_JOBS / "tiny_world.py"), "tasks", "--count", str(count), "--start", str(start), "--seed", str(SEED)]
+    argv = [
+        str(python),
+        str(_JOBS / "tiny_world.py"),
+        "tasks",
+        "--count",
+        str(count),
+        "--start",
+        str(start),
+        "--seed",
+        str(SEED),
+    ]
     found = subprocess.run(argv, capture_output=True, text=True, check=True)
     return tuple(Task.model_validate_json(line) for line in found.stdout.splitlines())
 

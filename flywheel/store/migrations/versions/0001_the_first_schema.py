@@ -1,4 +1,4 @@
-"""The first schema"""
+"""The first schema."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("failure", sa.String(), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("intent"),
     )
@@ -175,19 +176,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("server", "name"),
     )
     op.create_table(
-        "pending_tasks",
-        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("source", sa.String(), nullable=False),
-        sa.Column("task", sa.String(), nullable=False),
-        sa.Column("first", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("seq"),
-        sa.UniqueConstraint("source", "task"),
-        sqlite_autoincrement=True,
-    )
-    with op.batch_alter_table("pending_tasks", schema=None) as batch_op:
-        batch_op.create_index("pending_tasks_order", ["source", "seq"], unique=False)
-
-    op.create_table(
         "outcomes",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("key", sa.String(), nullable=False),
@@ -220,6 +208,19 @@ def upgrade() -> None:
             sqlite_where=sa.text("considered = 0"),
             postgresql_where=sa.text("NOT considered"),
         )
+
+    op.create_table(
+        "pending_tasks",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("task", sa.String(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+        sa.UniqueConstraint("source", "task"),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("pending_tasks", schema=None) as batch_op:
+        batch_op.create_index("pending_tasks_order", ["source", "seq"], unique=False)
 
     op.create_table(
         "quarantine",
@@ -398,19 +399,19 @@ def downgrade() -> None:
 
     op.drop_table("releases")
     op.drop_table("quarantine")
+    with op.batch_alter_table("pending_tasks", schema=None) as batch_op:
+        batch_op.drop_index("pending_tasks_order")
+
+    op.drop_table("pending_tasks")
     with op.batch_alter_table("outcomes", schema=None) as batch_op:
         batch_op.drop_index(
             "outcomes_waiting", sqlite_where=sa.text("considered = 0"), postgresql_where=sa.text("NOT considered")
         )
         batch_op.drop_index("outcomes_task")
-        batch_op.drop_index("outcomes_line")
         batch_op.drop_index("outcomes_prompt")
+        batch_op.drop_index("outcomes_line")
 
     op.drop_table("outcomes")
-    with op.batch_alter_table("pending_tasks", schema=None) as batch_op:
-        batch_op.drop_index("pending_tasks_order")
-
-    op.drop_table("pending_tasks")
     op.drop_table("loaded")
     with op.batch_alter_table("ledger", schema=None) as batch_op:
         batch_op.drop_index("ledger_subject")

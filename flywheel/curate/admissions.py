@@ -1,0 +1,67 @@
+"""Which outcomes become examples, and why the others do not. Pure."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from flywheel.core.examples import Example
+from flywheel.core.ids import content_hash
+from flywheel.core.lines import Line
+from flywheel.core.outcomes import Label, Message, Outcome
+from flywheel.core.secrets import find_secret_in
+from flywheel.core.tool_calls import parse_tool_calls
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "negative": "the evidence speaks against it",
+        "unknown": "nobody knows how it ended",
+        "unsure": "the evidence is weaker than the line asks for",
+        "no_tool_call": "the line learns tool calls and the answer holds none",
+        "empty": "the answer is empty",
+        "secret": "it holds a secret",
+    }
+)
+
+
+def consider(outcome: Outcome, question: str, line: Line) -> Example | str:
+    """Return the example an outcome makes for its line, or the name of the reason why it makes none."""
+    reason = _reason(outcome, line)
+    if reason is not None:
+        return reason
+    return Example(
+        id=example_id(line.name, question, outcome.response),
+        line=line.name,
+        outcome=outcome.key,
+        task=outcome.task,
+        session=outcome.session,
+        group=outcome.group,
+        category=category_of(outcome),
+        at=outcome.at,
+        origin="logged",
+        messages=(*outcome.messages, Message(role="assistant", content=outcome.response)),
+        prompt_key=question,
+    )
+
+
+def example_id(line: str, question: str, answer: str) -> str:
+    """Return an example's identity: the same answer to the same question is one example of a line."""
+    return content_hash([line, question, answer])
+
+
+def category_of(outcome: Outcome) -> str:
+    """Return the name of the first tool that was called, or else the kind of call."""
+    calls = parse_tool_calls(outcome.response).calls
+    return calls[0].name if calls else outcome.call_type or "text"
+
+
+def _reason(outcome: Outcome, line: Line) -> str | None:
+    labelled = outcome.labelled
+    if labelled.label is not Label.POSITIVE:
+        return labelled.label.value
+    if labelled.confidence < line.labels.minimum_confidence:
+        return "unsure"
+    if not outcome.response.strip():
+        return "empty"
+    if line.labels.require_tool_call and not parse_tool_calls(outcome.response).calls:
+        return "no_tool_call"
+    texts = [message.content for message in outcome.messages]
+    return "secret" if find_secret_in([outcome.response, *texts]) is not None else None

@@ -1,0 +1,78 @@
+"""What the room knows when it plans; every reading costs the same at any size of the pool."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sqlmodel import Session
+
+from flywheel.core.examples import DatasetManifest
+from flywheel.core.facts import Value, check_facts
+from flywheel.core.frozen import Frozen
+from flywheel.core.lines import Line
+from flywheel.core.requests import Request
+from flywheel.curate.situations import LineSituation, Situation
+from flywheel.store.counters import counters
+from flywheel.store.datasets import has_unhandled_work, last_dataset, last_watermark, was_trained
+from flywheel.store.examples import oldest_fresh
+from flywheel.store.ledger import last_event
+from flywheel.store.outcomes import has_waiting
+from flywheel.store.requests import open_requests
+from flywheel.store.suites import live_suite
+
+
+class _Moment(Frozen):
+    """What all lines share at one moment."""
+
+    lowest_rung: int | None
+    requests: tuple[Request, ...]
+    ingested: int | None
+
+
+def gather(session: Session, lines: Mapping[str, Line], now: datetime) -> Situation:
+    """Take the readings of every line."""
+    event = last_event(session, kinds=["sources.outcomes_ingested"])
+    moment = _Moment(
+        lowest_rung=_lowest(line.rung for line in lines.values() if not line.planning),
+        requests=tuple(open_requests(session, "train")),
+        ingested=event.seq if event else None,
+    )
+    return Situation(now=now, lines=tuple(_of_line(session, line, moment) for line in lines.values()))
+
+
+def _of_line(session: Session, line: Line, moment: _Moment) -> LineSituation:
+    counts = counters(session, f"line:{line.name}")
+    last = last_dataset(session, line.name)
+    admitted = last_event(session, line=line.name, kinds=["curate.examples_admitted"])
+    fresh = counts.get("examples_fresh", 0)
+    return LineSituation(
+        line=line,
+        waiting=has_waiting(session, line.name),
+        fresh=fresh,
+        examples=counts.get("examples", 0),
+        last=last,
+        since=last.created_at if last else oldest_fresh(session, line.name, last_watermark(session, line.name)),
+        in_flight=has_unhandled_work(session, line.name) or (last is not None and not was_trained(session, last.hash)),
+        request=next((one for one in moment.requests if one.line == line.name), None),
+        ingested=moment.ingested,
+        admitted=admitted.seq if admitted else moment.ingested,
+        facts=_facts(session, line, moment, last),
+    )
+
+
+def _facts(session: Session, line: Line, moment: _Moment, last: DatasetManifest | None) -> dict[str, Value]:
+    suite = live_suite(session, line.name)
+    facts: dict[str, Value] = {
+        "ladder.lowest_other_rung": moment.lowest_rung,
+        "line.is_planning": line.planning,
+        "line.minimum_examples": line.dataset.minimum_examples,
+        "line.rung": line.rung,
+        "parent.exists": last is not None,
+        "suite.exists": suite is not None,
+        "suite.problems": suite.problems if suite else 0,
+    }
+    check_facts(facts)
+    return facts
+
+
+def _lowest(rungs: Iterable[int]) -> int | None:
+    return min(rungs, default=None)

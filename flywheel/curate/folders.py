@@ -1,0 +1,69 @@
+"""A dataset's folder: `train.jsonl`, `valid.jsonl`, `test.jsonl` and a manifest; named by its hash, whole or absent."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flywheel.core.errors import CorruptError
+from flywheel.core.examples import DatasetManifest, Split
+from flywheel.core.ids import bytes_hash, content_hash
+from flywheel.core.outcomes import Message
+from flywheel.curate.selections import Draft
+from flywheel.proc.files import file_hash, publish_folder, write_json
+
+MANIFEST = "manifest.json"
+_ROWS_AT_ONCE = 200  # so many conversations are in memory while writing
+
+Words = Callable[[Sequence[str]], Mapping[str, tuple[Message, ...]]]
+
+
+class Row(NamedTuple):
+    """A row of a file: which example, and whether it rehearses."""
+
+    example: str
+    replay: bool = False
+
+
+def rows_of(draft: Draft) -> dict[str, list[Row]]:
+    """Return the rows of each file; an empty test part has no file."""
+    files = {
+        "train": [Row(one) for one in draft.train] + [Row(one, replay=True) for one in draft.replay],
+        "valid": [Row(one) for one in draft.valid],
+    }
+    return files | ({"test": [Row(one) for one in draft.test]} if draft.test else {})
+
+
+def measure(files: Mapping[str, Sequence[Row]], words: Words) -> dict[str, Split]:
+    """Return how many rows each file has and the hash of its bytes, without writing."""
+    return {name: Split(rows=len(rows), sha256=bytes_hash(_lines(rows, words))) for name, rows in files.items()}
+
+
+def dataset_hash(splits: Mapping[str, Split], line: str, parent: str | None, settings: Mapping[str, Any]) -> str:
+    """Return a dataset's name: over its bytes, its line, its settings and its parent, not over the time."""
+    return content_hash([{name: split.sha256 for name, split in splits.items()}, line, parent, settings])
+
+
+def publish(datasets: Path, manifest: DatasetManifest, files: Mapping[str, Sequence[Row]], words: Words) -> None:
+    """Make the folder appear, whole; one that a crash left without its record is checked and kept."""
+    target = datasets / manifest.hash
+    with publish_folder(target) as folder:
+        for name, rows in files.items():
+            with (folder / f"{name}.jsonl").open("wb") as file:
+                file.writelines(_lines(rows, words))
+        write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    for name, part in manifest.splits.items():
+        if file_hash(target / f"{name}.jsonl") != part.sha256:
+            raise CorruptError(
+                f"{name}.jsonl of dataset {manifest.hash} is not what was frozen", "move the folder away and try again"
+            )
+
+
+def _lines(rows: Sequence[Row], words: Words) -> Iterator[bytes]:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        chunk = rows[start : start + _ROWS_AT_ONCE]
+        spoken = words(sorted({row.example for row in chunk}))
+        for row in chunk:
+            messages = [{"role": message.role, "content": message.content} for message in spoken[row.example]]
+            value = {"messages": messages, "example": row.example, "replay": row.replay}
+            yield json.dumps(value, ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,211 @@
+"""The room itself: outcomes to examples, examples to a frozen dataset, each step whole or not at all."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session
+
+from flywheel.core.attempts import Attempt, Done, Retry
+from flywheel.core.clocks import Clock
+from flywheel.core.events import Event
+from flywheel.core.examples import DatasetManifest
+from flywheel.core.ids import short
+from flywheel.core.intents import Intent
+from flywheel.core.lines import Line
+from flywheel.core.rooms import Plan
+from flywheel.curate import folders
+from flywheel.curate.facts import gather
+from flywheel.curate.plan import plan
+from flywheel.curate.pools import admit
+from flywheel.curate.selections import Draft, Material, Parent, draft
+from flywheel.store import datasets as rows
+from flywheel.store import ledger
+from flywheel.store.counters import add_to_counter, counters
+from flywheel.store.examples import pool, withdrawn_among, words_of
+from flywheel.store.outcomes import waiting_outcomes
+from flywheel.store.requests import answer_request, request_by_id
+from flywheel.store.stores import Store
+from flywheel.store.suites import live_suite
+
+OUTCOMES_A_BATCH = 500
+BATCHES_A_TURN = 20  # then the other rooms have theirs; the next cycle goes on
+_PAUSE = timedelta(hours=1)  # until a set that turned out too small is drawn again
+
+Lines = Callable[[], Mapping[str, Line]]
+
+
+class CurateRoom:
+    """Turns outcomes into examples and examples into datasets. See `core.rooms.Room`."""
+
+    name = "curate"
+
+    def __init__(self, store: Store, clock: Clock, lines: Lines, datasets_dir: Path) -> None:
+        """Curate for these lines; frozen datasets lie below the folder under their hash."""
+        self._store = store
+        self._clock = clock
+        self._lines = lines
+        self._folder = datasets_dir
+
+    async def propose(self) -> Plan:
+        """Look what waits and what is due, at the same cost whatever the size of the pool."""
+        return await asyncio.to_thread(self._plan)
+
+    async def perform(self, intent: Intent, cause: int | None) -> Attempt:
+        """Admit, freeze, or turn down a request that has nothing to run on."""
+        deeds = {
+            "curate.admit_examples": self._admit,
+            "curate.freeze_dataset": self._freeze,
+            "operator.refuse_request": self._refuse,
+        }
+        return await asyncio.to_thread(deeds[intent.kind], intent, cause)
+
+    def _plan(self) -> Plan:
+        with self._store.read() as session:
+            return plan(gather(session, self._lines(), self._clock.now()))
+
+    def _admit(self, intent: Intent, cause: int | None) -> Attempt:
+        line = self._lines()[intent.line]
+        tally: Counter[str] = Counter()
+        more = True
+        for _ in range(BATCHES_A_TURN):
+            with self._store.write() as session:
+                batch = waiting_outcomes(session, line.name, OUTCOMES_A_BATCH)
+                found = admit(session, line, batch, rows.last_watermark(session, line.name))
+                if found:
+                    body = {"considered": len(batch), **found}
+                    ledger.append(session, self._event("curate.examples_admitted", line.name, line.name, cause, body))
+            tally.update(found)
+            more = len(batch) == OUTCOMES_A_BATCH
+            if not more:
+                break
+        sentence = f"{line.name}: {tally['new']} new examples, {tally['withdrawn']} withdrawn"
+        return Done(sentence=sentence, changed=bool(tally) or more, body=dict(tally))
+
+    def _freeze(self, intent: Intent, cause: int | None) -> Attempt:
+        line = self._lines()[intent.line]
+        with self._store.read() as session:
+            parent = rows.last_dataset(session, line.name)
+            material = _material(session, line.name, parent)
+        chosen = draft(material, line.dataset)
+        least = 1 if "request" in intent.params else line.dataset.minimum_examples
+        if not chosen.train or chosen.examples < least:
+            reason = f"only {chosen.examples} of {least} examples are left to teach {line.name}: {chosen.left_out}"
+            return Retry(at=self._clock.now() + _PAUSE, reason=reason)
+        if not chosen.fresh:
+            return self._nothing_fresh(line.name, intent)
+        files = folders.rows_of(chosen)
+        splits = folders.measure(files, self._words)
+        manifest = self._manifest(line, chosen, splits, parent)
+        folders.publish(self._folder, manifest, files, self._words)
+        watermark = max(example.seq for example in material.pool)
+        return self._record(manifest, chosen, watermark, intent, cause)
+
+    def _record(
+        self, manifest: DatasetManifest, chosen: Draft, watermark: int, intent: Intent, cause: int | None
+    ) -> Attempt:
+        """Let the dataset be known: its row, its members, its event, the counter and the answer, all at once."""
+        sentence = f"froze dataset {manifest.number} of {manifest.line}: {chosen.examples} examples"
+        with self._store.write() as session:
+            if rows.dataset_by_hash(session, manifest.hash) is not None:
+                return Done(sentence=f"dataset {short(manifest.hash)} was frozen before", changed=False)
+            body = _told(manifest, chosen)
+            event = self._event("curate.dataset_frozen", manifest.line, manifest.hash, cause, body)
+            seq = ledger.append(session, event, key=f"dataset_frozen/{manifest.hash}")
+            rows.record_dataset(session, manifest, watermark, seq)
+            rows.record_members(
+                session, manifest.hash, {"train": chosen.train, "valid": chosen.valid, "test": chosen.test}
+            )
+            _spend_fresh(session, manifest.line)
+            if "request" in intent.params:
+                answer_request(session, intent.params["request"], satisfied=True, answer=sentence)
+        return Done(sentence=sentence, body={"hash": manifest.hash})
+
+    def _nothing_fresh(self, line: str, intent: Intent) -> Attempt:
+        """Spend the count of fresh examples when none of them may enter a dataset."""
+        with self._store.write() as session:
+            _spend_fresh(session, line)
+            if "request" in intent.params:
+                answer = "no new example may enter a dataset: see left_out of the last one"
+                answer_request(session, intent.params["request"], satisfied=False, answer=answer)
+        return Done(sentence=f"{line}: nothing fresh may enter a dataset")
+
+    def _refuse(self, intent: Intent, cause: int | None) -> Attempt:
+        answer = str(intent.params["answer"])
+        with self._store.write() as session:
+            request = request_by_id(session, intent.subject)
+            if request is None or request.state != "open":
+                return Done(sentence="the request was answered already", changed=False)
+            body = {"request": request.kind, "subject": request.subject, "answer": answer}
+            event = self._event("operator.request_refused", intent.line, request.id, cause, body)
+            ledger.append(session, event, key=f"refused/{request.id}")
+            answer_request(session, request.id, satisfied=False, answer=answer)
+        return Done(sentence=f"refused a request: {answer}")
+
+    def _manifest(
+        self, line: Line, chosen: Draft, splits: dict[str, Any], parent: DatasetManifest | None
+    ) -> DatasetManifest:
+        settings = {"dataset": line.dataset.model_dump(mode="json"), "labels": line.labels.model_dump(mode="json")}
+        before = parent.hash if parent else None
+        return DatasetManifest(
+            hash=folders.dataset_hash(splits, line.name, before, settings),
+            line=line.name,
+            number=parent.number + 1 if parent else 1,
+            parent=before,
+            splits=splits,
+            examples=chosen.examples,
+            fresh=chosen.fresh,
+            replayed=len(chosen.replay),
+            left_out=chosen.left_out,
+            shares={name: float(value) for name, value in chosen.judged_by.items() if isinstance(value, int | float)},
+            created_at=self._clock.now(),
+            settings=settings,
+        )
+
+    def _words(self, ids: Any) -> Any:
+        with self._store.read() as session:
+            return words_of(session, ids)
+
+    def _event(self, kind: str, line: str, subject: str, cause: int | None, body: dict[str, Any]) -> Event:
+        return Event(kind=kind, at=self._clock.now(), line=line, subject=subject, cause=cause, body=body)
+
+
+def _material(session: Session, line: str, parent: DatasetManifest | None) -> Material:
+    before = None
+    if parent is not None:
+        train, valid = (frozenset(rows.members(session, parent.hash, part)) for part in ("train", "valid"))
+        before = Parent(parent.hash, train, valid)
+    return Material(
+        pool=pool(session, line),
+        parent=before,
+        held_before=rows.ever_held(session, line),
+        examined=rows.examined_questions(session),
+        has_suite=live_suite(session, line) is not None,
+        withdrawn=withdrawn_among(session, sorted(before.taught)) if before else frozenset(),
+    )
+
+
+def _told(manifest: DatasetManifest, chosen: Draft) -> dict[str, Any]:
+    """Return the event's body: counts, and under their own names the facts `dataset.…` it is judged by."""
+    rows_a_part = {name: part.rows for name, part in manifest.splits.items()}
+    return {
+        "number": manifest.number,
+        "parent": manifest.parent,
+        "examples": manifest.examples,
+        "fresh": manifest.fresh,
+        "replayed": manifest.replayed,
+        "replay_share": round(manifest.replay_share, 4),
+        "rows": rows_a_part,
+        "left_out": manifest.left_out,
+        **chosen.judged_by,
+    }
+
+
+def _spend_fresh(session: Session, line: str) -> None:
+    scope = f"line:{line}"
+    fresh = counters(session, scope).get("examples_fresh", 0)
+    if fresh:
+        add_to_counter(session, scope, "examples_fresh", -fresh)

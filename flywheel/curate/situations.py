@@ -1,0 +1,38 @@
+"""The values between gathering and planning: how each line's pool stands at one moment. Pure."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from flywheel.core.examples import DatasetManifest
+from flywheel.core.facts import Value
+from flywheel.core.frozen import Frozen
+from flywheel.core.lines import Line
+from flywheel.core.requests import Request
+
+
+class LineSituation(Frozen):
+    """One line: what waits, what is fresh, what was frozen last, and what is under way.
+
+    `since` is when the last dataset was frozen, or else when the first example happened; `in_flight` says that the
+    last dataset has not been trained yet, or that long work of the line runs.
+    """
+
+    line: Line
+    waiting: bool = False
+    fresh: int = 0
+    examples: int = 0
+    last: DatasetManifest | None = None
+    since: datetime | None = None
+    in_flight: bool = False
+    request: Request | None = None
+    ingested: int | None = None
+    admitted: int | None = None
+    facts: dict[str, Value] = Field(default_factory=dict)
+
+
+class Situation(Frozen):
+    """All lines at one moment."""
+
+    now: datetime
+    lines: tuple[LineSituation, ...] = ()

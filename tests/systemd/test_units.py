@@ -1,0 +1,118 @@
+"""The unit files: systemd finds nothing to complain about, and what their comments promise is what they say."""
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = sorted((Path(__file__).parents[2] / "systemd").glob("*.service"))
+OURS = ("flywheel.service", "flywheel-gateway.service")
+#: The most each unit may be exposed, as systemd-analyze counts (0 is closed, 10 is open). Lower is welcome.
+MOST_EXPOSED = {"flywheel.service": 2.5, "flywheel-gateway.service": 1.5, "vllm.service": 4.0}
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine (package systemd)"
+)
+
+
+def _read(unit: Path) -> configparser.ConfigParser:
+    # Later keys win, which suits every question asked here but those about keys that may repeat.
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(re.sub(r"\\\n\s*", " ", unit.read_text()))
+    return parser
+
+
+def _service(name: str) -> configparser.SectionProxy:
+    return _read(next(unit for unit in UNITS if unit.name == name))["Service"]
+
+
+@pytest.fixture
+def runnable(tmp_path):
+    """Return copies of the units whose program is there: verify complains about a missing one, and rightly."""
+    for unit in UNITS:
+        text = re.sub(r"^(ExecStart=)\S+", r"\1/bin/true", unit.read_text(), flags=re.MULTILINE)
+        (tmp_path / unit.name).write_text(text)
+    return [tmp_path / unit.name for unit in UNITS]
+
+
+@needs_systemd
+def test_systemd_finds_nothing_to_complain_about(runnable):
+    """`systemd-analyze verify` says not one word about any unit: a key it does not know would be ignored in service."""
+    found = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *map(str, runnable)], capture_output=True, text=True, check=False
+    )
+    assert (found.stdout + found.stderr).strip() == ""
+    assert found.returncode == 0
+
+
+@needs_systemd
+def test_the_units_stay_closed(runnable, capsys):
+    """No unit becomes more exposed than it is allowed to be; how exposed each is, is printed."""
+    exposures = {unit.name: _exposure(unit) for unit in runnable}
+    with capsys.disabled():
+        for name, exposure in exposures.items():
+            print(f"\n  {name}: exposure {exposure} of 10", end="")
+    assert exposures.keys() == MOST_EXPOSED.keys()
+    assert all(exposures[name] <= most for name, most in MOST_EXPOSED.items()), exposures
+
+
+def _exposure(unit: Path) -> float:
+    argv = ["systemd-analyze", "security", "--no-pager", "--offline=true", str(unit)]
+    found = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if "--offline" in found.stderr:
+        pytest.skip("this systemd-analyze is too old to judge a unit that is not loaded")
+    match = re.search(r"exposure level for .*: ([\d.]+)", found.stdout)
+    assert match, found.stdout + found.stderr
+    return float(match.group(1))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_say_when_they_are_ready_and_come_back(name):
+    """Both are ready when they say so and come back however they ended, unless the settings are wrong."""
+    service = _service(name)
+    assert service["Type"] == "notify"
+    assert service["NotifyAccess"] == "main"
+    assert service["Restart"] == "always"
+    assert service["RestartPreventExitStatus"] == "2"
+
+
+def test_a_stuck_daemon_is_noticed_and_a_reload_is_a_signal():
+    """The daemon owes systemd a sign of life, and `systemctl reload` is the signal it listens to."""
+    service = _service("flywheel.service")
+    assert int(service["WatchdogSec"]) > 0
+    assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
+
+
+def test_a_stop_of_the_daemon_lets_it_leave_first():
+    """The daemon leaves in order before what is left of its group is killed; a run out of memory is not its end."""
+    service = _service("flywheel.service")
+    assert service["KillMode"] == "mixed"
+    assert service["OOMPolicy"] == "continue"
+
+
+def test_the_gateway_depends_on_nothing_of_ours():
+    """No key of the gateway's unit ties it to the daemon or the model server: it serves on without them."""
+    unit = _read(next(unit for unit in UNITS if unit.name == "flywheel-gateway.service"))["Unit"]
+    ties = ("Requires", "Requisite", "BindsTo", "PartOf", "Wants", "After", "Upholds")
+    assert not re.search(r"flywheel|vllm", " ".join(unit.get(tie, "") for tie in ties))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_home_is_where_the_state_is(name):
+    """Both services live in the folder that systemd makes for them."""
+    service = _service(name)
+    assert service["StateDirectory"] == "flywheel"
+    text = next(unit for unit in UNITS if unit.name == name).read_text()
+    assert "Environment=FLYWHEEL_HOME=/var/lib/flywheel" in text
+
+
+def test_the_model_server_listens_on_the_loopback():
+    """The example keeps vLLM's keyless routes on this machine and lets adapters be loaded while it runs."""
+    service = _service("vllm.service")
+    assert "--host 127.0.0.1" in service["ExecStart"]
+    assert "--enable-lora" in service["ExecStart"]
+    assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True" in (UNITS[-1]).read_text()
