@@ -12,7 +12,6 @@ from flywheel.daemon.notices import Notifier
 from flywheel.daemon.run import cycle_once, serve
 from flywheel.daemon.settings import Settings, find_settings
 
-
 if TYPE_CHECKING:
     from flywheel.gateway.settings import GatewaySettings
 

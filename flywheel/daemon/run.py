@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from flywheel.core.clocks import SystemClock
-from flywheel.core.errors import FlywheelError
+from flywheel.core.errors import FlywheelError, TemporaryError
 from flywheel.core.events import Event
 from flywheel.daemon.cycles import CycleReport
 from flywheel.daemon.houses import Ground, House, build_house, ground
@@ -111,12 +111,23 @@ class Daemon:
                     await self._do_reload()
                 if self._stopping.is_set():
                     break
-                if reasons or self._house.changed():
-                    await self._look(reasons)
+                try:
+                    if reasons or self._house.changed():
+                        await self._look(reasons)
+                except TemporaryError as error:
+                    await self._wait_out(error)
         finally:
             beat.cancel()
             self._notifier.stopping()
             self._say("daemon.stopped")
+
+    async def _wait_out(self, error: TemporaryError) -> None:
+        """Wait until what the store ran out of may be back, then look again; a stop does not wait."""
+        log.error("daemon.cycle_failed", reason=str(error))
+        self._notifier.status(str(error)[:200])
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), error.delay)
+        self._wakeups.wake("try again")
 
     async def close(self) -> None:
         """Let go of everything but the children, which go on."""

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from flywheel.core.clocks import Clock
-from flywheel.core.errors import ConflictError, FlywheelError, PermanentError
+from flywheel.core.errors import ConflictError, FlywheelError, PermanentError, TemporaryError
 from flywheel.core.events import Event
 from flywheel.core.frozen import Frozen
 from flywheel.core.jobs import Job, JobState
@@ -108,14 +108,22 @@ class Works:
             log.info("daemon.work_ended", job=job.id, error=error)
         except ConflictError as conflict:
             log.warning("daemon.work_lost", job=job.id, reason=str(conflict))
+        except TemporaryError as shortage:
+            # The child goes on; the job is taken up again when what ran out may be back.
+            log.warning("daemon.work_waits", job=job.id, reason=str(shortage))
+            await asyncio.sleep(shortage.delay)
 
     async def _outcome(self, job: Job, token: int) -> str:
         try:
             return await self._see_through(job, token)
-        except ConflictError:
+        except (ConflictError, TemporaryError):
             raise
-        except PermanentError as error:
+        except FlywheelError as error:
             return str(error)
+        except Exception as error:
+            # The supervised edge: a job that cannot even be followed is ended, not tried for ever.
+            log.exception("daemon.work_failed", job=job.id)
+            return f"{type(error).__name__}: {error}"
 
     async def _see_through(self, job: Job, token: int) -> str:
         """Run the job until its result is there; return why not when that cannot be."""

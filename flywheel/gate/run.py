@@ -138,7 +138,8 @@ class GateRoom:
         write_json(folder / "spec.json", body)
         argv = [sys.executable, "-m", "flywheel.gate.measuring", str(folder / "spec.json")]
         row = Job(id=job, kind=KIND, line=intent.line, subject=intent.subject, state=JobState.QUEUED,
-                  folder=str(folder), cause=cause, spec={**body, "argv": argv})  # fmt: skip
+                  folder=str(folder), cause=cause,
+                  spec={**body, "argv": argv, "result": "out/result.json"})  # fmt: skip
         told = {"job": job, "suite": digest, "attempt": attempt, "alpha": spec.alpha, "models": dict(spec.models)}
         with self._store.write() as session:
             event = self._event("gate.measurement_started", intent.line, intent.subject, cause, told)
@@ -165,7 +166,9 @@ class GateRoom:
             job = jobs.job_by_id(session, str(intent.params["job"]))
         if job is None or job.handled or job.state not in {JobState.FINISHED, JobState.FAILED}:
             return Done(sentence=f"{intent.subject} has no measurement to judge", changed=False)
-        spec = MeasureSpec.model_validate({key: value for key, value in job.spec.items() if key != "argv"})
+        spec = MeasureSpec.model_validate(
+            {key: value for key, value in job.spec.items() if key in MeasureSpec.model_fields}
+        )
         if job.state is JobState.FAILED:
             return self._see_to_failure(job, spec, job.error, cause)
         try:

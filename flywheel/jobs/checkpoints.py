@@ -1,4 +1,4 @@
-"""Checkpoints that can be trusted: the trainer writes them file by file, so each is sealed and only sealed ones count."""
+"""Checkpoints to go on from: the trainer writes them file by file, so each is sealed and only sealed ones count."""
 
 from __future__ import annotations
 

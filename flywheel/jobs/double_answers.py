@@ -141,7 +141,7 @@ class Chat:
         return [self._chunk([said], **counts, prompt_token_ids=None, prompt_text=None)]
 
     def more(self, piece: Piece, usage: Json | None) -> Json:
-        """Return A chunk with some text."""
+        """Return a chunk with some text."""
         delta = {"content": piece.text}
         said: Json = {"index": piece.choice, "delta": delta, "logprobs": None, "finish_reason": piece.finish}
         if piece.finish:
@@ -189,12 +189,12 @@ class Legacy:
             **dict.fromkeys(("kv_transfer_params", "ec_transfer_params", "metrics")),
         }
 
-    def opening(self, choice: int, usage: Json | None) -> list[Json]:
-        """Return the old door starts with text at once."""
+    def opening(self, _choice: int, _usage: Json | None) -> list[Json]:
+        """Return nothing: the old door starts with text at once."""
         return []
 
     def more(self, piece: Piece, usage: Json | None) -> Json:
-        """Return A chunk with some text."""
+        """Return a chunk with some text."""
         said = {**self._said(piece), "prompt_token_ids": None, "token_ids": None}
         return {**self.head, "choices": [said], **({"usage": usage} if usage else {})}
 

@@ -90,7 +90,12 @@ class Engine:
         self._orders: list[Callable[[], None]] = []
         self._cohorts: list[Cohort] = []
         self._news = threading.Condition()
-        threading.Thread(target=self._work, name="engine", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+
+    def alive(self) -> bool:
+        """Tell whether answers can still be expected."""
+        return self._thread.is_alive()
 
     def counts(self) -> tuple[int, int]:
         """How many answers are running and how many wait."""

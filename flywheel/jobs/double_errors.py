@@ -16,7 +16,7 @@ class RefusalError(Exception):
 
 
 def wrong_value(param: str, value: Any, message: str) -> RefusalError:
-    """Return A parameter has the right type and a value that makes no sense."""
+    """Refuse a parameter of the right type whose value makes no sense."""
     return RefusalError(f"{message} (parameter={param}, value={value})", param=param)
 
 
@@ -27,13 +27,13 @@ def _shown(value: Any) -> str:
 
 
 def wrong_shape(kind: str, where: str, message: str, value: Any) -> RefusalError:
-    """Return A body is not of the declared shape; vLLM reports what pydantic found."""
+    """Refuse a body that is not of the declared shape; vLLM reports what pydantic found."""
     detail = {"type": kind, "loc": where, "msg": message, "input": _shown(value)}
     return RefusalError(f"1 validation error:\n  {detail}", "Bad Request", where)
 
 
 def malformed(where: str, reason: str) -> RefusalError:
-    """Return A body is no JSON at all."""
+    """Refuse a body that is no JSON at all."""
     detail = {
         "type": "json_invalid",
         "loc": where,
@@ -45,19 +45,19 @@ def malformed(where: str, reason: str) -> RefusalError:
 
 
 def wrong_media() -> RefusalError:
-    """Return A body does not come as application/json."""
+    """Refuse a body that does not come as application/json."""
     reason = "Unsupported Media Type: Only 'application/json' is allowed"
     return RefusalError(f"1 validation error:\n  {reason}", "Bad Request")
 
 
 def unknown_model(name: str, base: str) -> RefusalError:
-    """Return A request names neither the base nor a loaded adapter."""
+    """Refuse a model that is neither the base nor a loaded adapter."""
     message = f"The model `{name}` does not exist. Valid aliases: {base}."
     return RefusalError(message, "NotFoundError", "model", 404)
 
 
 def worker_failed(reason: str) -> RefusalError:
-    """Return an adapter cannot be loaded; the server stays up."""
+    """Refuse an adapter that cannot be loaded; the server stays up."""
     message = (
         f"Call to add_lora method failed: Worker failed with error '{reason}', "
         "please check the stack trace above for the root cause"

@@ -59,7 +59,7 @@ def parse_body(raw: bytes, content_type: str) -> Body:
 
 
 def text_field(body: Body, name: str) -> str:
-    """Return A string that must be there."""
+    """Return a string that must be there."""
     if name not in body:
         raise wrong_shape("missing", f"body.{name}", "Field required", body)
     if not isinstance(body[name], str):
@@ -68,7 +68,7 @@ def text_field(body: Body, name: str) -> str:
 
 
 def flag_field(body: Body, name: str) -> bool:
-    """Return A truth value; absent and null mean no."""
+    """Return a truth value; absent and null mean no."""
     value = body.get(name)
     if value is None or value in (0, 1):
         return bool(value)
@@ -143,7 +143,7 @@ def _room(wanted: int | None, longest_prompt: int, limit: int) -> int:
     return room if wanted is None else min(wanted, room)
 
 
-def _stream_options(body: Body, stream: bool) -> tuple[bool, bool]:
+def _stream_options(body: Body, *, stream: bool) -> tuple[bool, bool]:
     options = body.get("stream_options")
     if options is None:
         return False, False
@@ -162,10 +162,10 @@ def _refuse_extras(body: Body, names: tuple[str, ...]) -> None:
 
 
 def wish(body: Body, prompts: list[list[int]], limit: int, wanted: int | None) -> Wish:
-    """Return the checked request for answers to `prompts`, `wanted` tokens long at most (None: what the context has room for)."""
+    """Return the checked request for answers to `prompts`, `wanted` tokens long at most, or what there is room for."""
     n = _number(body, "n", 1, int)
     stream = flag_field(body, "stream")
-    include_usage, continuous = _stream_options(body, stream)
+    include_usage, continuous = _stream_options(body, stream=stream)
     sampling = Sampling(
         max_tokens=_room(wanted, max(map(len, prompts)), limit),
         temperature=_number(body, "temperature", 1.0, float),

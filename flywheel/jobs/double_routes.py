@@ -73,9 +73,9 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
     return response
 
 
-async def health(_request: web.Request) -> web.Response:
-    """Answer with an empty 200."""
-    return web.Response()
+async def health(request: web.Request) -> web.Response:
+    """Answer with an empty 200, or 503 once the engine has died."""
+    return web.Response(status=200 if request.app[SERVER].engine.alive() else 503)
 
 
 async def version(_request: web.Request) -> web.Response:
@@ -219,7 +219,7 @@ async def _answer(
         return await _collect(wish, form, usage, pieces)
     finally:
         for row in rows:  # also when the client went away: nothing is generated for nobody
-            server.finished["stop" if row.done else "abort"] += 1
+            server.finished[row.reason] += 1
             row.done = True
         server.tokens["drawn"] += sum(usage.drawn.values())
 

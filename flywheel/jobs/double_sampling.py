@@ -27,6 +27,7 @@ class Row:
     generator: torch.Generator | None = None
     drawn: int = 0
     held: str = ""  # text that may yet turn out to be the start of a stop string
+    reason: str = "abort"  # why it ended; until it has, leaving it is an abort
     done: bool = False  # finished, or nobody waits for it any more
     decoder: DecodeStream = field(default_factory=lambda: DecodeStream(skip_special_tokens=True))
 
@@ -58,7 +59,7 @@ class Row:
             self.sink(Piece(self.choice, certain, self.drawn))
 
     def _finish(self, reason: str, stop: str | None) -> None:
-        self.done = True
+        self.reason, self.done = reason, True
         self.sink(Piece(self.choice, self.held, self.drawn, reason, stop))
 
     def fail(self, reason: str) -> None:

@@ -11,7 +11,7 @@ _voices: list[TextIO] = [sys.stdout]
 
 
 def keep_chatter_off() -> None:
-    """From here on let only `tell` reach the standard output; what libraries and their children print goes to stderr."""
+    """Let only `tell` reach the standard output from here on; what libraries print goes to stderr."""
     _voices[0] = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 

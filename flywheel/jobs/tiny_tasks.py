@@ -16,116 +16,23 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-FOLDERS = [
-    "api",
-    "app",
-    "auth",
-    "cli",
-    "core",
-    "db",
-    "docs",
-    "jobs",
-    "lib",
-    "net",
-    "rpc",
-    "src",
-    "store",
-    "tools",
-    "ui",
-    "web",
-]
-NOUNS = [
-    "account",
-    "batch",
-    "branch",
-    "buffer",
-    "cache",
-    "client",
-    "cluster",
-    "column",
-    "config",
-    "cookie",
-    "cursor",
-    "device",
-    "draft",
-    "driver",
-    "event",
-    "export",
-    "factory",
-    "field",
-    "filter",
-    "folder",
-    "format",
-    "frame",
-    "gateway",
-    "graph",
-    "group",
-    "handler",
-    "header",
-    "image",
-    "index",
-    "invoice",
-    "item",
-    "kernel",
-    "label",
-    "layout",
-    "ledger",
-    "limit",
-    "logger",
-    "mailer",
-    "market",
-    "matrix",
-    "message",
-    "metric",
-    "module",
-    "network",
-    "node",
-    "option",
-    "order",
-    "packet",
-    "parser",
-    "patch",
-    "payment",
-    "plugin",
-    "policy",
-    "profile",
-    "queue",
-    "record",
-    "report",
-    "route",
-    "schema",
-    "session",
-    "signal",
-    "table",
-    "token",
-]
-VERBS = [
-    "apply",
-    "build",
-    "check",
-    "clean",
-    "close",
-    "count",
-    "drop",
-    "fetch",
-    "flush",
-    "join",
-    "list",
-    "load",
-    "merge",
-    "open",
-    "parse",
-    "print",
-    "push",
-    "read",
-    "reset",
-    "save",
-    "send",
-    "sort",
-    "sync",
-    "write",
-]
-SUFFIXES = ["py", "rs", "ts", "md"]
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+FOLDERS = _words("api app auth cli core db docs jobs lib net rpc src store tools ui web")
+NOUNS = _words(
+    "account batch branch buffer cache client cluster column config cookie cursor device draft driver event "
+    "export factory field filter folder format frame gateway graph group handler header image index invoice item "
+    "kernel label layout ledger limit logger mailer market matrix message metric module network node option order "
+    "packet parser patch payment plugin policy profile queue record report route schema session signal table token"
+)
+VERBS = _words(
+    "apply build check clean close count drop fetch flush join list load merge open parse print push read reset "
+    "save send sort sync write"
+)
+SUFFIXES = _words("py rs ts md")
 NUMBERS = (1, 2, 3, 4)
 
 Arguments = dict[str, str | int]

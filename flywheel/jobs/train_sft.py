@@ -137,7 +137,7 @@ def _trainer(spec: sft_specs.Spec) -> SFTTrainer:
 
 
 def _save_adapter(trainer: SFTTrainer, out: Path) -> str:
-    """Return the adapter in out/adapter, whole, readable by a server under any user; returns the digest of its weights."""
+    """Put the adapter into out/adapter, whole and readable under any user; return the digest of its weights."""
     fresh, final = out / ".adapter", out / "adapter"
     for folder in (fresh, final):
         shutil.rmtree(folder, ignore_errors=True)

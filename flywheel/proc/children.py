@@ -6,6 +6,7 @@ guessing whether the work of a folder is still under way, even for a child whose
 id it never learnt.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ from flywheel.core.errors import PermanentError, ResourceError
 from flywheel.core.jobs import ProcessMark
 
 LOCK = "lock"
+_RAN_OUT = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 def is_busy(folder: Path) -> bool:
@@ -49,7 +51,7 @@ def mark(pid: int) -> ProcessMark:
 
 def end(process: ProcessMark, force: bool = False) -> bool:  # noqa: FBT001, FBT002 - a signal is soft or hard
     """Ask the process's whole group to leave (or make it); False when it is gone or is somebody else."""
-    if _started(process.pid) != process.started:
+    if process.started < 0 or _started(process.pid) != process.started:
         return False
     try:
         os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
@@ -71,7 +73,9 @@ def _spawn(argv: Sequence[str], folder: Path, env: Mapping[str, str], lock: int)
                 start_new_session=True,
                 pass_fds=(lock,),
             )
-        except (FileNotFoundError, PermissionError) as error:
+        except OSError as error:
+            if error.errno in _RAN_OUT:
+                raise ResourceError(f"cannot start {argv[0]}: {error.strerror}", "free memory or processes") from error
             raise PermanentError(f"cannot start {argv[0]}: {error.strerror}", "see `flywheel env list`") from error
 
 

@@ -130,7 +130,7 @@ def _pip(env: Environment, arguments: list[str], done: int, say: Say) -> int:
 
 
 def _split(lock: Path) -> tuple[str, list[str]]:
-    lines = [x.strip() for x in lock.read_text().splitlines() if x.strip() and not x.startswith("#")]
+    lines = [x for line in lock.read_text().splitlines() if (x := line.strip()) and not x.startswith("#")]
     torch = next((x for x in lines if re.match(r"torch==", x)), "")
     # A local version (+cpu) is found where a CPU wheel is offered and would be refused elsewhere.
     return re.sub(r"\+\w+$", "", torch), [x for x in lines if x != torch]

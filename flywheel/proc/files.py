@@ -49,6 +49,9 @@ def publish_folder(target: Path) -> Iterator[Path]:
         if path.is_file():
             path.chmod(0o644)  # the model server may run as another user
             _sync_file(path)
+        elif path.is_dir():
+            path.chmod(0o755)
+            sync_folder(path)
     temporary.chmod(0o755)
     sync_folder(temporary)
     if target.exists():

@@ -64,7 +64,7 @@ def read_task(settings: GenericSource, task: str, end: Values | None, calls: Seq
     keys = _keys(settings.name, task, calls)
     parsed = [_parse(call, values) for call in calls]
     labels = label_calls(
-        [_as_call(call, read, key) for call, read, key in zip(calls, parsed, keys, strict=True)],
+        [_as_call(*one, alone=len(calls) == 1) for one in zip(calls, parsed, keys, strict=True)],
         success,
         trusted=settings.trust_task_success,
     )
@@ -140,13 +140,14 @@ def _parse(call: CallRow, end: Values) -> _Parsed | UnreadableError:
         return error
 
 
-def _as_call(call: CallRow, read: _Parsed | UnreadableError, key: str) -> Call:
+def _as_call(call: CallRow, read: _Parsed | UnreadableError, key: str, *, alone: bool) -> Call:
     success = success_of(call.values.get("success"))
     if isinstance(read, UnreadableError):
         kind = call.values.get("call_type")
         return Call(str(kind) if isinstance(kind, str | int) else "", key, "unreadable", success=success)
     error = call.values.get("error")
-    return Call(read.call_type, prompt_key(read.messages), read.response, error not in {None, "", 0}, success)
+    question = key if alone else prompt_key(read.messages)  # a call without a sibling repeats nobody's question
+    return Call(read.call_type, question, read.response, error not in {None, "", 0}, success)
 
 
 def _keys(source: str, task: str, calls: Sequence[CallRow]) -> list[str]:

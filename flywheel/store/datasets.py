@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import insert
+from sqlalchemy import false, insert
 from sqlmodel import Session, col, select
 
 from flywheel.core.examples import DatasetManifest
@@ -88,7 +88,7 @@ def was_trained(session: Session, dataset: str) -> bool:
 
 def has_unhandled_work(session: Session, line: str) -> bool:
     """Tell whether long work of the line is queued, running, or ended without its room having seen to it."""
-    query = select(JobRow.id).where(col(JobRow.handled).is_(False), JobRow.line == line)
+    query = select(JobRow.id).where(col(JobRow.handled) == false(), JobRow.line == line)
     return session.exec(query.limit(1)).first() is not None
 
 

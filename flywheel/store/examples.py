@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from flywheel.core.examples import Example, PoolExample
 from flywheel.core.frozen import Frozen
 from flywheel.core.outcomes import Message
-from flywheel.store.stores import insert_new
 from flywheel.store.tables import ExampleRow
 
 _NAMES_A_QUERY = 500
@@ -33,9 +33,11 @@ def example_standings(session: Session, ids: Sequence[str]) -> dict[str, Standin
     return found
 
 
-def add_examples(session: Session, examples: Sequence[Example], foreign: frozenset[str] = frozenset()) -> int:
-    """Add examples that are not there yet; `foreign` names those from repos that are not the person's own."""
-    return insert_new(session, ExampleRow, [_row(example, example.id in foreign) for example in examples])
+def add_examples(session: Session, examples: Sequence[Example], foreign: frozenset[str] = frozenset()) -> None:
+    """Add examples that are known not to be there; `foreign` names those from repos that are not the person's own."""
+    if examples:
+        rows = [_row(example, example.id in foreign) for example in examples]
+        session.connection().execute(insert(ExampleRow), rows)
 
 
 def rest_on(session: Session, example: str, outcome: str) -> None:

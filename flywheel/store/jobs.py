@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 from sqlmodel import Session, col, select
 
 from flywheel.core.errors import ConflictError
@@ -80,7 +80,7 @@ def job_by_id(session: Session, job_id: str) -> Job | None:
 
 def open_jobs(session: Session, kind: str | None = None) -> list[Job]:
     """Return the jobs that are queued or running."""
-    query = select(JobRow).where(col(JobRow.state).in_([JobState.QUEUED.value, JobState.RUNNING.value]))
+    query = select(JobRow).where(_is_open())
     if kind is not None:
         query = query.where(JobRow.kind == kind)
     return [_job(row) for row in session.exec(query.order_by(col(JobRow.id))).all()]
@@ -92,9 +92,13 @@ def unhandled_jobs(session: Session, kind: str) -> list[Job]:
     return [_job(row) for row in session.exec(query).all()]
 
 
+def _is_open() -> ColumnElement[bool]:
+    return col(JobRow.state).in_([JobState.QUEUED.value, JobState.RUNNING.value])
+
+
 def _fenced(session: Session, job_id: str, token: int, values: dict[str, Any]) -> None:
-    statement = update(JobRow).where(col(JobRow.id) == job_id, col(JobRow.token) == token).values(**values)
-    if session.connection().execute(statement).rowcount != 1:
+    statement = update(JobRow).where(col(JobRow.id) == job_id, col(JobRow.token) == token, _is_open())
+    if session.connection().execute(statement.values(**values)).rowcount != 1:
         raise ConflictError(f"the lease of job {job_id} was lost", "another daemon took it over")
 
 

@@ -72,5 +72,7 @@ def _event(row: LedgerRow) -> Event:
 
 def subjects_like(session: Session, name: str) -> list[str]:
     """Return the subjects that are, or begin with, a name."""
-    query = select(LedgerRow.subject).distinct().where(col(LedgerRow.subject).startswith(name, autoescape=True)).limit(50)
+    query = (
+        select(LedgerRow.subject).distinct().where(col(LedgerRow.subject).startswith(name, autoescape=True)).limit(50)
+    )
     return sorted(session.exec(query).all())

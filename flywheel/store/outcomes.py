@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import insert, update
+from sqlalchemy import false, insert, update
 from sqlmodel import Session, col, select
 
 from flywheel.core.examples import prompt_key
@@ -15,6 +15,9 @@ from flywheel.store.counters import add_to_counter
 from flywheel.store.tables import OutcomeRow
 
 _NAMES_A_QUERY = 500
+_WAITING = (
+    col(OutcomeRow.considered) == false()
+)  # as the partial index says it; SQLite does not see that `IS 0` is the same
 
 
 class Ingested(Frozen):
@@ -91,13 +94,13 @@ def tasks_with_outcomes(session: Session, source: str, tasks: Sequence[str]) -> 
 
 def has_waiting(session: Session, line: str) -> bool:
     """Tell whether curation has outcomes of the line to consider; costs the same at any size."""
-    query = select(OutcomeRow.seq).where(OutcomeRow.line == line, col(OutcomeRow.considered).is_(False))
+    query = select(OutcomeRow.seq).where(OutcomeRow.line == line, _WAITING)
     return session.exec(query.limit(1)).first() is not None
 
 
 def waiting_outcomes(session: Session, line: str, limit: int) -> list[StoredOutcome]:
     """Return outcomes of the line that curation has not considered in their present form, oldest first."""
-    query = select(OutcomeRow).where(OutcomeRow.line == line, col(OutcomeRow.considered).is_(False))
+    query = select(OutcomeRow).where(OutcomeRow.line == line, _WAITING)
     return [_stored(row) for row in session.exec(query.order_by(col(OutcomeRow.seq)).limit(limit)).all()]
 
 

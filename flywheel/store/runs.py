@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from flywheel.core.frozen import Frozen
 from flywheel.core.training import AdapterManifest, TrainSpec
 from flywheel.store.stores import insert_new
-from flywheel.store.tables import AdapterRow, BaseRow, ReleaseRow, ReportRow, RunRow
+from flywheel.store.tables import AdapterRow, BaseRow, ReportRow, RunRow
 
 
 class Run(Frozen):
@@ -154,15 +154,6 @@ def rounds_without_gain(session: Session, line: str) -> int:
     query = select(ReportRow.verdict).where(ReportRow.line == line).order_by(col(ReportRow.seq).desc()).limit(20)
     verdicts = list(session.exec(query).all())
     return verdicts.index("pass") if "pass" in verdicts else len(verdicts)
-
-
-def promotions(session: Session, line: str) -> int:
-    """Count the adapters of a line that were ever active."""
-    states = ["active", "superseded"]
-    query = (
-        select(func.count()).select_from(ReleaseRow).where(ReleaseRow.line == line, col(ReleaseRow.state).in_(states))
-    )
-    return session.exec(query).one()
 
 
 def _run(row: RunRow) -> Run:

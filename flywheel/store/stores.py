@@ -61,7 +61,7 @@ class Store:
 
 def make_engine(url: str) -> Engine:
     """Return an engine for a store URL; SQLite gets its pragmas and explicit transactions."""
-    with _usable(url):
+    with _usable():
         engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_connect)
@@ -96,16 +96,18 @@ def insert_new(session: Session, table: type[SQLModel], rows: Sequence[Mapping[s
 
 
 @contextmanager
-def _usable(url: str) -> Iterator[None]:
+def _usable() -> Iterator[None]:
     try:
         yield
     except (ArgumentError, ModuleNotFoundError, ValueError) as error:
-        reason = str(error).partition(" from given URL")[0]
-        raise SettingsError(f"store {url!r} cannot be used: {reason}", "see docs/settings.md for examples") from error
+        # Without the URL: it may hold a password.
+        raise SettingsError(
+            f"the setting `store` is no URL that can be used: {error}", "see docs/settings.md"
+        ) from error
 
 
 def _make_parent(url: str) -> None:
-    with _usable(url):
+    with _usable():
         database = make_url(url).database if url.startswith("sqlite") else None
     if database and database != ":memory:":
         try:
@@ -146,5 +148,5 @@ def _as_ours(error: DatabaseError) -> FlywheelError | DatabaseError:
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
         return SettingsError(f"the store cannot be opened for writing: {text}", "check home and its permissions")
     if isinstance(error, OperationalError) and not name:
-        return UnavailableError(f"the store does not answer: {text.splitlines()[0]}", "check the setting `store`")
+        return UnavailableError(f"the store does not answer: {text.partition(chr(10))[0]}", "check the setting `store`")
     return error

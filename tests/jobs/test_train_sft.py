@@ -42,7 +42,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def unbroken(tiny_base: Path, rows: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Json]]:
-    """Return A run that nobody disturbed: its folder and what it said."""
+    """Return a run that nobody disturbed: its folder and what it said."""
     folder = tmp_path_factory.mktemp("unbroken")
     body = spec(tiny_base, rows, folder / "out", save_steps=SAVE)
     before = digests(tiny_base)
@@ -54,7 +54,7 @@ def unbroken(tiny_base: Path, rows: Path, tmp_path_factory: pytest.TempPathFacto
 
 @contextmanager
 def running(path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Return A run in progress; it does not outlive the test."""
+    """Yield a run in progress that does not outlive the test."""
     line = command("train_sft.py", path, python=train_python())
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(line, env=environment(), text=True, **pipes) as process:
@@ -75,7 +75,7 @@ def wait_for(process: "subprocess.Popen[str]", event: str, step: int) -> None:
 
 
 def start_and_kill(tiny_base: Path, rows: Path, folder: Path, step: int) -> Path:
-    """Return A run that was killed -9 just after `step`; returns its spec."""
+    """Kill a run -9 just after `step` and return its spec."""
     path = write_spec(folder / "spec.json", spec(tiny_base, rows, folder / "out", save_steps=SAVE))
     with running(path) as process:
         wait_for(process, "step", step)

@@ -69,7 +69,8 @@ class House:
             insert_new(session, OutcomeRow, [{
                 "key": f"o{self._tasks}", "source": "agent", "task": task, "session": task, "repo": "r",
                 "call_type": "x", "at": self.clock.now() + timedelta(seconds=1), "model": line, "line": line,
-                "label": label, "confidence": 1.0, "prompt_key": f"p{self._tasks}", "revision": 1, "considered": True, "body": {},
+                "label": label, "confidence": 1.0, "prompt_key": f"p{self._tasks}", "revision": 1,
+                "considered": True, "body": {},
             }])  # fmt: skip
 
     def ask(self, kind, subject, **given):

@@ -111,15 +111,15 @@ def test_out_of_time_with_few_outcomes_the_point_estimate_decides_and_says_so():
     assert "worse than tolerated" in taken.sentence
 
 
-def simulated(change, rounds, seed=7, base=0.7):
-    """Return how many canaries ended how, judged after every fifth task until one is decided."""
-    rng, ends = random.Random(seed), Counter()
+def simulated(change, rounds, plan=SHIPPED, tasks=1500, base=0.7):
+    """Return how many canaries ended how, judged after every 25 tasks until one is decided."""
+    rng, ends = random.Random(7), Counter()
     for _ in range(rounds):
         found = []
-        for turn in range(1500):
-            canary = rng.random() < SHIPPED.share
+        for turn in range(tasks):
+            canary = rng.random() < plan.share
             found.append(Result.model_construct(canary=canary, success=rng.random() < base + change * canary))
-            if turn % 25 == 24 and (choice := judge_canary(found, SHIPPED, 0).choice) != "go_on":
+            if turn % 25 == 24 and (choice := judge_canary(found, plan, 0).choice) != "go_on":
                 break
         ends[choice] += 1
     return ends
@@ -130,13 +130,19 @@ def test_simulation_without_a_change_almost_no_canary_is_taken_back():
     assert simulated(0.0, 150)["roll_back"] <= 0.05 * 150
 
 
-def test_simulation_a_loss_of_twenty_points_is_hardly_ever_promoted():
-    """At the default rollout: of canaries that lose 20 points, at most 4 % slip through; the rest never gets on."""
+def test_simulation_a_loss_of_twenty_points_is_found_by_every_canary_that_runs_long_enough():
+    """Given 400 outcomes of its own before it may be promoted, every canary that loses 20 points is taken back."""
+    long = plan(share=0.2, minimum_outcomes=400)
+    assert simulated(-0.2, 60, long, tasks=2000)["roll_back"] == 60
+
+
+def test_simulation_a_loss_of_twenty_points_hardly_ever_slips_through_at_fifty_outcomes():
+    """At the default rollout: at most 5 % of canaries that lose 20 points are promoted by luck."""
     ends = simulated(-0.2, 150)
-    assert ends["promote"] <= 0.04 * 150
-    assert ends["roll_back"] >= 0.92 * 150
+    assert ends["promote"] <= 0.05 * 150
+    assert ends["roll_back"] >= 0.9 * 150
 
 
-def test_simulation_a_loss_of_forty_points_is_always_taken_back():
+def test_simulation_a_loss_of_thirty_points_is_always_taken_back():
     """At the default rollout: a canary that breaks the agent is rolled back every time."""
-    assert simulated(-0.4, 100)["roll_back"] == 100
+    assert simulated(-0.3, 100)["roll_back"] == 100

@@ -77,7 +77,8 @@ def manifest_of(files, number=1, **given):
     """Return the manifest of an adapter."""
     return AdapterManifest(**{
         "hash": content_hash([files, number]), "line": LINE, "number": number, "run": f"run-{number}", "dataset": "d",
-        "base_name": "tiny", "base_fingerprint": "fp", "rank": RANK, "target_modules": ("q_proj",), "files": files, **given,
+        "base_name": "tiny", "base_fingerprint": "fp", "rank": RANK, "target_modules": ("q_proj",), "files": files,
+        **given,
     })  # fmt: skip
 
 
@@ -167,6 +168,7 @@ class ScriptedGateway:
 
     @asynccontextmanager
     async def running(self):
+        """Listen until the block ends."""
         app = web.Application()
         app.router.add_get("/flywheel/routing", self._tell)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from serve_house import LINE, ScriptedGateway, lora
+from serve_house import LINE, ScriptedGateway, ScriptedServer, lora
 
 from flywheel.core.attempts import Done, Failed, Retry
 from flywheel.core.routing import Routing
@@ -148,8 +148,6 @@ async def test_a_server_with_another_base_gets_no_adapters(stage):
 async def test_a_server_without_runtime_loading_is_not_the_adapters_fault(stage):
     """The 404 of a missing door refuses nobody; the reason says how to start the server."""
     async with stage(0) as house:
-        from serve_house import ScriptedServer
-
         server = ScriptedServer()
         server.runtime = False
         await server.start()
@@ -324,7 +322,7 @@ async def test_a_crash_between_deciding_and_writing_the_file_is_mended(stage):
     async with stage() as house:
         await house.settle()
         whole = house.routing_file.read_bytes()
-        for damage in (lambda: house.routing_file.unlink(), lambda: house.routing_file.write_bytes(whole[:20])):
+        for damage in (house.routing_file.unlink, lambda: house.routing_file.write_bytes(whole[:20])):
             damage()
             await house.settle()
             assert house.routing_file.read_bytes() == whole

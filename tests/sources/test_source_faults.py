@@ -54,7 +54,7 @@ async def test_a_replaced_file_is_read_from_its_beginning(house, agent, tmp_path
     agent.close()
     for name in ("agent.db-wal", "agent.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
-    os.replace(tmp_path / "other.db", agent.path)
+    (tmp_path / "other.db").replace(agent.path)
     await house.cycle()
     assert house.labels() == {"positive": 2}
 
@@ -92,7 +92,7 @@ def test_a_wrong_column_map_is_an_error_at_start(agent, house, store):
     """A mapping to a column that is not there says so at start and names the nearest."""
     wrong = GenericSource(name="agent", path=agent.path, call_columns={"response": "respons"})
     room = type(house)(store, wrong).room
-    with pytest.raises(SettingsError, match="no column 'respons'.*did you mean 'response'"):
+    with pytest.raises(SettingsError, match=r"no column 'respons'.*did you mean 'response'"):
         room.check()
     unknown = type(house)(store, wrong.model_copy(update={"call_columns": {"respnse": "response"}})).room
     with pytest.raises(SettingsError, match="not mapped by 'respnse'"):
@@ -148,7 +148,7 @@ def test_a_wal_in_a_folder_nobody_may_write_is_named(tmp_path):
                 print(c.execute("SELECT count(*) FROM t").fetchone())
         except SourceProblemError as problem:
             print(problem)
-    """)
+    """)  # noqa: S608 - a program, not a query
     tmp_path.chmod(0o755)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "cannot be" in done.stdout, done.stdout + done.stderr

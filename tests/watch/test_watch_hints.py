@@ -18,6 +18,7 @@ class Bell:
         self.reasons = []
 
     def __call__(self, reason):
+        """Ring."""
         self.reasons.append(reason)
         self.rung.set()
 

@@ -65,7 +65,7 @@ def loaded(server: ModelServer, adapters: dict[str, Path]) -> Iterator[Callable[
 
 @pytest.fixture
 def spoilt(adapters: dict[str, Path], tmp_path: Path) -> Callable[..., Path]:
-    """Return A copy of a good adapter with some settings changed or its weights overwritten."""
+    """Return a copy of a good adapter with some settings changed or its weights overwritten."""
 
     def make(weights: bytes | None = None, **settings: object) -> Path:
         folder = tmp_path / "spoilt"
