@@ -1,6 +1,7 @@
 """What every command needs: settings, a store to read, and a way to answer people and programs."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +23,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead 
 LineOption = Annotated[str | None, typer.Option("--line", "-l", help="Only this line.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="At most this many, newest first.")]
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_NO_TERMINAL = 160  # columns, where nobody says how many there are
+
+
+def _console(*, stderr: bool = False) -> Console:
+    person = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if person else _NO_TERMINAL)
+
+
+out = _console()
+err = _console(stderr=True)
 
 
 def settings_of(config: Path | None) -> Settings:

@@ -45,7 +45,10 @@ class Hyperparameters(Frozen):
 
 
 class TrainSpec(Frozen):
-    """One run, completely: the same spec on the same machine gives the same bytes."""
+    """One run, completely: the same spec on the same machine gives the same bytes.
+
+    `attempt` counts the runs a person asked for after one on the same dataset had failed.
+    """
 
     line: str
     dataset: str
@@ -54,6 +57,7 @@ class TrainSpec(Frozen):
     technique: Literal["sft"] = "sft"
     backend: str = "trl"
     seed: int = 0
+    attempt: int = Field(default=1, ge=1)
     hyperparameters: Hyperparameters = Hyperparameters()
 
     @property

@@ -17,6 +17,7 @@ from flywheel.store.examples import oldest_fresh
 from flywheel.store.ledger import last_event
 from flywheel.store.outcomes import has_waiting
 from flywheel.store.requests import open_requests
+from flywheel.store.runs import run_of_dataset
 from flywheel.store.suites import live_suite
 
 
@@ -43,7 +44,7 @@ def _of_line(session: Session, line: Line, moment: _Moment) -> LineSituation:
     counts = counters(session, f"line:{line.name}")
     last = last_dataset(session, line.name)
     admitted = last_event(session, line=line.name, kinds=["curate.examples_admitted"])
-    fresh = counts.get("examples_fresh", 0)
+    fresh, enough = counts.get("examples_fresh", 0), line.trigger.fresh_examples
     return LineSituation(
         line=line,
         waiting=has_waiting(session, line.name),
@@ -51,12 +52,23 @@ def _of_line(session: Session, line: Line, moment: _Moment) -> LineSituation:
         examples=counts.get("examples", 0),
         last=last,
         since=last.created_at if last else oldest_fresh(session, line.name, last_watermark(session, line.name)),
-        in_flight=has_unhandled_work(session, line.name) or (last is not None and not was_trained(session, last.hash)),
+        in_flight=has_unhandled_work(session, line.name) or (fresh < enough and _waits_for_training(session, last)),
+        failed=_failed(session, last),
         request=next((one for one in moment.requests if one.line == line.name), None),
         ingested=moment.ingested,
         admitted=admitted.seq if admitted else moment.ingested,
         facts=_facts(session, line, moment, last),
     )
+
+
+def _waits_for_training(session: Session, last: DatasetManifest | None) -> bool:
+    # Until enough is fresh again: a dataset that policy will never let be trained must not end the line.
+    return last is not None and not was_trained(session, last.hash)
+
+
+def _failed(session: Session, last: DatasetManifest | None) -> bool:
+    run = run_of_dataset(session, last.hash) if last else None
+    return run is not None and run.state == "failed"
 
 
 def _facts(session: Session, line: Line, moment: _Moment, last: DatasetManifest | None) -> dict[str, Value]:

@@ -58,8 +58,8 @@ def _freeze(here: LineSituation, why: str) -> Proposal:
 
 
 def _is_vain(here: LineSituation) -> bool:
-    """Tell whether a wish for a run has nothing to run on, and nothing under way that will bring it."""
-    return not here.in_flight and not here.waiting and here.fresh < 1
+    """Tell whether a wish for a run has nothing to run on, nothing to try again, and nothing under way."""
+    return not here.in_flight and not here.waiting and not here.failed and here.fresh < 1
 
 
 def _refuse(here: LineSituation) -> Proposal:

@@ -15,7 +15,7 @@ class LineSituation(Frozen):
     """One line: what waits, what is fresh, what was frozen last, and what is under way.
 
     `since` is when the last dataset was frozen, or else when the first example happened; `in_flight` says that the
-    last dataset has not been trained yet, or that long work of the line runs.
+    last dataset has not been trained yet, or that long work of the line runs; `failed` says that its last run failed.
     """
 
     line: Line
@@ -25,6 +25,7 @@ class LineSituation(Frozen):
     last: DatasetManifest | None = None
     since: datetime | None = None
     in_flight: bool = False
+    failed: bool = False
     request: Request | None = None
     ingested: int | None = None
     admitted: int | None = None

@@ -97,8 +97,8 @@ class IdleWindow(Frozen):
             raise SettingsError(f"daemon.idle_window {text!r} is not a window", "write it as 22:00-06:00") from error
 
     def holds(self, now: datetime) -> bool:
-        """Tell whether a moment lies in the window, which may pass midnight."""
-        if self.begin is None or self.end is None:
+        """Tell whether a moment lies in the window, which may pass midnight; from an hour to itself is a whole day."""
+        if self.begin is None or self.end is None or self.begin == self.end:
             return True
         local = now.astimezone().time()
         if self.begin <= self.end:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ def only_daemon(home: Path) -> Iterator[None]:
         ) from error
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _hold(lock.fileno())
         except BlockingIOError as error:
             raise ConflictError(
                 f"another daemon is at work on {home} (process {_holder(home)})",
@@ -45,6 +46,15 @@ def daemon_runs(home: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def _hold(descriptor: int) -> None:
+    for _ in range(10):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)  # `status` looks whether somebody holds it, and holds it for that moment
+    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _holder(home: Path) -> str:

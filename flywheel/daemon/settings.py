@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariableError
 
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
@@ -52,7 +53,6 @@ class DaemonSection(Frozen):
     poll_seconds: float = Field(default=0.5, gt=0.01, le=60)
     look_seconds: float = Field(default=60, gt=0)
     full_look: str = "17 3 * * *"
-    drain_seconds: float = Field(default=30, ge=0)
     idle_window: str | None = Field(default=None, pattern=r"^\d\d:\d\d-\d\d:\d\d$")
     job_lease_seconds: float = Field(default=60, ge=5)
     job_hours: float = Field(default=24, gt=0)
@@ -146,6 +146,9 @@ def load_settings(path: Path | None) -> Settings:
         return Settings(**values)
     except ValidationError as error:
         raise SettingsError(f"{path or 'the environment'}: {_first(error)}", "see docs/settings.md") from error
+    except UnreadableVariableError as error:
+        reason = str(error).partition(" from source")[0]
+        raise SettingsError(f"the environment: {reason}", "lists and tables are written there as JSON") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

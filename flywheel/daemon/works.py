@@ -127,14 +127,15 @@ class Works:
 
     async def _see_through(self, job: Job, token: int) -> str:
         """Run the job until its result is there; return why not when that cannot be."""
-        folder, attempts = Path(job.folder), job.attempts
+        # What ended with the daemon before does not count as a fault of the work.
+        folder, attempts = Path(job.folder), 0
         while True:
             await self._wait_for_child(job, token)
             if (folder / job.spec["result"]).is_file():
                 return ""
             if attempts >= self._limits.attempts or (attempts and _gave_up(folder)):
                 return last_error(folder)
-            await self._run(job, token, again=attempts > 0)
+            await self._run(job, token, again=job.attempts + attempts > 0)
             attempts += 1
 
     async def _run(self, job: Job, token: int, *, again: bool) -> None:
@@ -168,6 +169,8 @@ class Works:
         while _alive(child, folder):
             if self._clock.monotonic() > deadline:
                 self._end(job, child)
+                await asyncio.sleep(_LOOK_SECONDS)
+                _alive(child, folder)  # sees our own child off
                 raise PermanentError(f"{job.id} ran longer than {self._limits.longest}", "raise daemon.job_hours")
             if self._clock.monotonic() - renewed > 1.0:
                 renewed = self._clock.monotonic()

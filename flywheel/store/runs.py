@@ -100,6 +100,12 @@ def run_of_dataset(session: Session, dataset: str) -> Run | None:
     return _run(row) if row else None
 
 
+def failed_runs_of(session: Session, dataset: str) -> int:
+    """Count the runs on a dataset that failed."""
+    query = select(func.count()).select_from(RunRow).where(RunRow.dataset == dataset, RunRow.state == "failed")
+    return session.exec(query).one()
+
+
 def runs_since(session: Session, line: str, since: datetime) -> int:
     """Count the runs a line started since a moment."""
     query = select(func.count()).select_from(RunRow).where(RunRow.line == line, col(RunRow.started_at) >= since)

@@ -20,9 +20,9 @@ def read_result(folder: Path) -> dict[str, Any]:
         found = file_hash(folder / "out" / "adapter" / "adapter_model.safetensors")
     except (OSError, ValueError) as error:
         raise CorruptError(f"the run in {folder.name} left no readable result: {error}", "train again") from error
-    if result.get("sha256") != found:
+    if not isinstance(result, dict) or result.get("sha256") != found:
         raise CorruptError(f"the adapter in {folder.name} is not the one the run reported", "train again")
-    return dict(result)
+    return result
 
 
 def describe(spec: TrainSpec, number: int, source: Path) -> AdapterManifest:
@@ -63,6 +63,7 @@ def is_whole(folder: Path) -> bool:
     """Tell whether an adapter folder holds exactly what its manifest promises."""
     try:
         manifest = AdapterManifest.model_validate_json((folder / "manifest.json").read_bytes())
-        return all(file_hash(folder / name) == digest for name, digest in manifest.files.items())
+        named = set(manifest.files) == set(FILES) and content_hash(manifest.files) == manifest.hash
+        return named and all(file_hash(folder / name) == digest for name, digest in manifest.files.items())
     except (OSError, ValueError):
         return False

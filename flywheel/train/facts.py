@@ -7,6 +7,7 @@ from flywheel.core.facts import Value
 from flywheel.core.frozen import Frozen
 from flywheel.core.jobs import Job
 from flywheel.core.lines import Line
+from flywheel.core.requests import Request
 from flywheel.core.training import Base, TrainSpec
 
 
@@ -19,6 +20,9 @@ class LineSituation(Frozen):
     dataset_cause: int | None = None
     fingerprint: str | None = None
     run_state: str | None = None
+    failure: str = ""
+    attempt: int = 1
+    request: Request | None = None
     busy: str = ""
     facts: dict[str, Value] = Field(default_factory=dict)
 
@@ -43,5 +47,6 @@ def spec_for(here: LineSituation) -> TrainSpec | None:
         technique=train.technique,
         backend=train.backend,
         seed=train.seed,
+        attempt=here.attempt,
         hyperparameters=train.hyperparameters,
     )

@@ -3,6 +3,7 @@
 from flywheel.core.intents import Intent
 from flywheel.core.jobs import Job, JobState
 from flywheel.core.rooms import Plan, Proposal
+from flywheel.core.training import TrainSpec
 from flywheel.train.facts import LineSituation, Situation, spec_for
 
 
@@ -25,18 +26,34 @@ def _see_to(job: Job) -> Proposal | None:
 def _line(here: LineSituation, whole: Situation) -> Plan:
     name = here.line.name
     if here.dataset is None or here.run_state is not None:
-        return Plan(waits=_running(name, whole))
+        return Plan(waits=_running(name, whole) or _failed(here))
     spec = spec_for(here)
     if spec is None:
         return Plan(waits={name: here.busy or f"base {here.line.base!r} cannot be read"})
-    intent = Intent(
-        kind="train.start_run", line=name, subject=spec.run_id, why=_why(here), params={"dataset": spec.dataset}
-    )
-    return Plan(proposals=(Proposal(intent=intent, facts=here.facts, cause=here.dataset_cause),))
+    intent = Intent(kind="train.start_run", line=name, subject=spec.run_id, why=_why(here), params=_params(here, spec))
+    return Plan(proposals=(Proposal(intent=intent, facts=here.facts, cause=_cause(here)),))
+
+
+def _params(here: LineSituation, spec: TrainSpec) -> dict[str, str]:
+    asked = {"request": here.request.id} if here.request else {}
+    return {"dataset": spec.dataset, **asked}
+
+
+def _cause(here: LineSituation) -> int | None:
+    return here.request.cause if here.request else here.dataset_cause
+
+
+def _failed(here: LineSituation) -> dict[str, str]:
+    name = here.line.name
+    if here.run_state != "failed":
+        return {}
+    return {name: f"the last run failed ({here.failure}); `flywheel train {name}` tries again"}
 
 
 def _why(here: LineSituation) -> str:
     dataset = here.dataset
+    if here.request is not None and dataset:
+        return f"a person asked for another run on dataset {dataset.number} after one failed"
     return f"dataset {dataset.number} of {dataset.examples} examples waits to be learned" if dataset else ""
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from sqlmodel import Session
+
 from flywheel.core.clocks import Clock
 from flywheel.core.errors import UnavailableError
 from flywheel.core.examples import DatasetManifest
@@ -14,10 +16,11 @@ from flywheel.store import runs as run_rows
 from flywheel.store.datasets import dataset_seq, last_dataset
 from flywheel.store.jobs import unhandled_jobs
 from flywheel.store.ledger import event_by_seq
+from flywheel.store.requests import open_requests
 from flywheel.store.stores import Store
 from flywheel.store.suites import live_suite
 from flywheel.train.facts import LineSituation, Situation, spec_for
-from flywheel.train.fingerprints import fingerprint, holds_adapter
+from flywheel.train.fingerprints import fingerprint, holds_adapter, signature
 
 Lines = Callable[[], Mapping[str, Line]]
 
@@ -39,6 +42,7 @@ class Readings:
         self._store = store
         self._clock = clock
         self._machine = machine
+        self._known: dict[str, tuple[str, str]] = {}
 
     def situation(self) -> Situation:
         """Return how things stand now."""
@@ -47,30 +51,47 @@ class Readings:
         return Situation(lines=tuple(self._line(line) for line in self.lines().values()), jobs=jobs)
 
     def spec(self, line: str) -> TrainSpec | None:
-        """Return the run the line's newest dataset asks for."""
+        """Return the run the line's newest dataset asks for; the base's bytes are read anew."""
+        self._known.clear()
         return spec_for(self._line(self.lines()[line]))
 
     def _line(self, line: Line) -> LineSituation:
         base = self.bases.get(line.base)
         with self._store.read() as session:
             dataset = last_dataset(session, line.name)
-            run = run_rows.run_of_dataset(session, dataset.hash) if dataset else None
-            cause = dataset_seq(session, dataset.hash) if dataset else None
-        here = LineSituation(
-            line=line, base=base, dataset=dataset, dataset_cause=cause, run_state=run.state if run else None
-        )
-        if dataset is None or run is not None or base is None:
+            here = self._of_dataset_and_run(session, LineSituation(line=line, base=base, dataset=dataset))
+        if dataset is None or here.run_state is not None or base is None:
             return here
         return self._with_base(here, base, dataset)
 
+    def _of_dataset_and_run(self, session: Session, here: LineSituation) -> LineSituation:
+        if here.dataset is None:
+            return here
+        digest = here.dataset.hash
+        run, cause = run_rows.run_of_dataset(session, digest), dataset_seq(session, digest)
+        here = here.model_copy(update={"dataset_cause": cause})
+        if run is None:
+            return here
+        request = next((one for one in open_requests(session, "train") if one.line == here.line.name), None)
+        if run.state == "failed" and request is not None:
+            attempt = run_rows.failed_runs_of(session, digest) + 1
+            return here.model_copy(update={"attempt": attempt, "request": request})
+        return here.model_copy(update={"run_state": run.state, "failure": run.error})
+
     def _with_base(self, here: LineSituation, base: Base, dataset: DatasetManifest) -> LineSituation:
-        # Only here, with a run about to start, the base's bytes are worth reading.
         try:
-            found = fingerprint(Path(base.path))
+            found = self._fingerprint(Path(base.path))
         except UnavailableError as error:
             return here.model_copy(update={"busy": str(error)})
         facts = self._facts(here.line, base, dataset, found)
         return here.model_copy(update={"fingerprint": found, "facts": facts})
+
+    def _fingerprint(self, base: Path) -> str:
+        # A run may be held for hours: while the files look the same, their bytes are not read in every cycle.
+        looks = signature(base)
+        if self._known.get(str(base), ("", ""))[0] != looks or not looks:
+            self._known[str(base)] = (looks, fingerprint(base))
+        return self._known[str(base)][1]
 
     def _facts(self, line: Line, base: Base, dataset: DatasetManifest, found: str) -> dict[str, Value]:
         facts = {

@@ -19,6 +19,7 @@ from flywheel.store import jobs as job_rows
 from flywheel.store import runs as run_rows
 from flywheel.store.datasets import dataset_by_hash
 from flywheel.store.ledger import append
+from flywheel.store.requests import answer_request
 from flywheel.store.stores import Store
 from flywheel.train.adapters import describe, publish, read_result
 from flywheel.train.backends.registry import BACKENDS
@@ -109,6 +110,9 @@ class TrainRoom:
             )
             run_rows.start_run(session, spec, now, seq)
             job_rows.enqueue(session, job.model_copy(update={"cause": seq}))
+            if "request" in intent.params:
+                answer = f"started {spec.run_id}, attempt {spec.attempt}"
+                answer_request(session, intent.params["request"], satisfied=True, answer=answer)
         return Done(sentence=f"started {spec.run_id} for {line.name}")
 
     def _job(self, spec: TrainSpec, base: Base, cause: int | None) -> Job:
@@ -185,7 +189,13 @@ class TrainRoom:
         return Done(sentence=f"published {manifest.name} ({path.name})")
 
     def _check_base(self, spec: TrainSpec) -> None:
-        base = self._readings.bases[spec.base_name]
+        base = self._readings.bases.get(spec.base_name)
+        if base is None:
+            raise UnavailableError(
+                f"{spec.run_id} was trained on base {spec.base_name!r}, which the settings no longer define",
+                f"add [bases.{spec.base_name}] again",
+                delay=60,
+            )
         if fingerprint(Path(base.path)) != spec.base_fingerprint:
             raise CorruptError(
                 f"base {base.name!r} changed while {spec.run_id} trained on it", "restore the base's files"

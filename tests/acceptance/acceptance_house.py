@@ -51,7 +51,11 @@ class World:
         self.model = model
         self.paths = worlds.World(home=home, base=model.base, server=model.url, gateway_port=free_port())
         worlds.write_world(self.paths, train_python())
-        self.edit(f"policies/lines/{LINE}.toml", ("suite_limit = 150", "suite_limit = 90"), ("max_steps = 100", "max_steps = 60"))
+        self.edit(
+            f"policies/lines/{LINE}.toml",
+            ("suite_limit = 150", "suite_limit = 90"),
+            ("max_steps = 100", "max_steps = 60"),
+        )
         self.edit("policies/gates/demo.toml", ("samples = 2", "samples = 1"))
         self.processes = Processes(home / "processes")
         self.agent = ScriptedAgent(self.paths.agent_database, self.paths.gateway, LINE)
@@ -74,11 +78,8 @@ class World:
         """Write a day's outcomes without asking a model: right answers that worked, wrong ones that did not."""
         lessons = self.tasks(1000, count + bad)
         tools = sorted({task.tool for task in lessons})
-        for task in lessons[:count]:
-            text = "".join(f"<tool_call>{json.dumps(call)}</tool_call>" for call in task.expected)
-            self.agent.write(task, [Call(response=text, model="tiny-base", latency_ms=5, at=_at(task))], solved=True)
-        for task in lessons[count:]:
-            self.agent.write(task, [poisoned_call(task, tools)], solved=False)
+        self.agent.write_all([(task, [right_call(task)]) for task in lessons[:count]], solved=True)
+        self.agent.write_all([(task, [poisoned_call(task, tools)]) for task in lessons[count:]], solved=False)
 
     def start_gateway(self) -> None:
         """Start the gateway and wait until it answers."""
@@ -89,7 +90,9 @@ class World:
         """Start the daemon; what it says goes to a file."""
         with (self.home / "daemon.log").open("ab") as log:
             argv = flywheel_command("run", "--config", str(self.paths.config))
-            self.daemon = subprocess.Popen(argv, env={**os.environ, **env}, stdout=log, stderr=log, start_new_session=True)
+            self.daemon = subprocess.Popen(
+                argv, env={**os.environ, **env}, stdout=log, stderr=log, start_new_session=True
+            )
         return self.daemon
 
     def stop_daemon(self, how: signal.Signals = signal.SIGTERM) -> int:
@@ -133,7 +136,9 @@ class World:
     def unload(self, name: str) -> None:
         """Unload one adapter."""
         body = json.dumps({"lora_name": name}).encode()
-        request = urllib.request.Request(f"{self.model.url}/v1/unload_lora_adapter", body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{self.model.url}/v1/unload_lora_adapter", body, {"Content-Type": "application/json"}
+        )
         urllib.request.urlopen(request, timeout=10).close()
 
     def events(self, *kinds: str) -> list[Event]:
@@ -208,6 +213,12 @@ def assert_nothing_torn(world: World) -> None:
     assert len(outcomes) == calls, "an outcome was lost or doubled"
     examples = [row["id"] for row in world.rows("examples")]
     assert len(examples) == len(set(examples))
+
+
+def right_call(task: Task) -> Call:
+    """The answer that does what a task asks."""
+    text = "".join(f"<tool_call>{json.dumps(call)}</tool_call>" for call in task.expected)
+    return Call(response=text, model="tiny-base", latency_ms=5, at=_at(task))
 
 
 def _at(task: Task) -> str:

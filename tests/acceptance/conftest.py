@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from acceptance_house import Model, World, train_python
+
 from flywheel.cli.demos import worlds
 from flywheel.cli.demos.processes import Processes, double_command, free_port, wait_until
 from flywheel.cli.demos.scenes import answers

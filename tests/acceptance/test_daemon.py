@@ -4,7 +4,6 @@ import signal
 import time
 
 import pytest
-
 from acceptance_house import LINE, World, rss_mb
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(300)]
@@ -20,7 +19,10 @@ def test_it_starts_waits_and_leaves_in_order(world: World) -> None:
     assert "running" in told
     assert LINE in told
     assert world.stop_daemon() == 0
-    assert [event.kind for event in world.events("daemon.started", "daemon.stopped")] == ["daemon.started", "daemon.stopped"]
+    assert [event.kind for event in world.events("daemon.started", "daemon.stopped")] == [
+        "daemon.started",
+        "daemon.stopped",
+    ]
 
 
 def test_a_second_daemon_is_refused_in_one_line(world: World) -> None:

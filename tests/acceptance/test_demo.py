@@ -34,7 +34,13 @@ def test_the_demo_closes_the_loop_and_leaves_nothing_running(tmp_path: Path) -> 
 def _explained(home: Path, name: str) -> None:
     argv = [sys.executable, "-m", "flywheel", "explain", name, "--config", str(home / "flywheel.toml")]
     told = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    for word in ("rollout.adapter_promoted", "first-promotion-approved", "facts:", "Evidence: gate demo", "train.run_started"):
+    for word in (
+        "rollout.adapter_promoted",
+        "first-promotion-approved",
+        "facts:",
+        "Evidence: gate demo",
+        "train.run_started",
+    ):
         assert word in told, told
 
 

@@ -1,6 +1,7 @@
 """One error tree, and its shape is a promise: callers decide by type whether to try again."""
 
 import inspect
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ TREE = {
     "UnavailableError": "TemporaryError",
     "ResourceError": "TemporaryError",
 }
-CLASSES = [found for _, found in inspect.getmembers(errors, inspect.isclass)]
+CLASSES: list[Any] = [found for _, found in inspect.getmembers(errors, inspect.isclass)]
 
 
 def test_the_tree_is_pinned() -> None:

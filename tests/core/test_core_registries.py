@@ -66,7 +66,7 @@ def test_the_registries_are_closed(registry: Any) -> None:
 
 def test_unknown_names_are_refused() -> None:
     """An event or intent that nobody declared cannot be made."""
-    with pytest.raises(ValidationError, match="unknown event 'train.run_strated'"):
+    with pytest.raises(ValidationError, match=r"unknown event 'train.run_strated'"):
         Event(kind="train.run_strated", at=NOW)
     with pytest.raises(ValidationError, match=r"unknown intent 'train.start'"):
         Intent(kind="train.start", subject="x", why="y")
@@ -76,7 +76,12 @@ def test_an_intents_key_names_the_wish_and_not_the_reason() -> None:
     """The same wish has the same key in every cycle, whatever is said about it."""
     one = Intent(kind="train.start_run", line="l", subject="run-1", why="20 fresh examples")
     assert one.key == one.model_copy(update={"why": "21 fresh examples"}).key
-    others = [{"line": "m"}, {"subject": "run-2"}, {"kind": "train.close_run"}, {"params": {"dataset": "d"}}]
+    others: list[dict[str, Any]] = [
+        {"line": "m"},
+        {"subject": "run-2"},
+        {"kind": "train.close_run"},
+        {"params": {"dataset": "d"}},
+    ]
     assert len({one.key, *(one.model_copy(update=other).key for other in others)}) == 5
 
 
@@ -97,7 +102,7 @@ def test_every_fact_takes_its_own_type_and_unknown(spec: facts.FactSpec) -> None
 
 def test_a_fact_nobody_declared_is_refused() -> None:
     """A reading without a meaning cannot reach a guardrail."""
-    with pytest.raises(KeyError, match="base.colour"):
+    with pytest.raises(KeyError, match=r"base.colour"):
         check_facts({"base.colour": "red"})
 
 

@@ -27,7 +27,14 @@ def guardrail(verdict: str = "hold", least: int = 3, mode: str = "enforce") -> G
     """Return a rule that asks for examples before a run."""
     require = [{"kind": "at_least", "fact": "dataset.examples", "value": least}]
     return Guardrail.model_validate(
-        {"name": "minimum", "why": "w", "guards": "train.start_run", "mode": mode, "verdict": verdict, "require": require}
+        {
+            "name": "minimum",
+            "why": "w",
+            "guards": "train.start_run",
+            "mode": mode,
+            "verdict": verdict,
+            "require": require,
+        }
     )
 
 
@@ -43,11 +50,13 @@ class Scripted:
         self.fault: Exception | None = None
 
     async def propose(self) -> Plan:
+        """Say what it wants, or fail at it."""
         if self.fault is not None:
             raise self.fault
         return Plan(proposals=tuple(self.wants), waits=self.waits)
 
     async def perform(self, intent: Intent, cause: int | None) -> Attempt:
+        """Note the deed and answer."""
         self.performed.append((intent.subject, cause))
         return self.answer(intent)
 
@@ -62,14 +71,17 @@ class House:
         self.heard: list[str] = []
 
     def cycle(self, *rooms: Scripted) -> Cycle:
+        """Return a cycle over these rooms."""
         steps = Steps(self.heard.append)
         return Cycle(self.store, self.clock, rooms, lambda: PolicySet(guardrails=self.guardrails), steps)
 
     def events(self, *kinds: str) -> list[Event]:
+        """Return the ledger's events of these kinds."""
         with self.store.read() as session:
             return events(session, kinds=kinds)
 
     def kinds(self) -> list[str]:
+        """Return the names of all events, in order."""
         return [event.kind for event in self.events()]
 
 

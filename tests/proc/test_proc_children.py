@@ -38,16 +38,19 @@ class Nursery:
         self.children: list[subprocess.Popen[bytes]] = []
 
     def launch(self, *argv: str, nice: int = 0) -> subprocess.Popen[bytes]:
+        """Start a child that the fixture ends."""
         child = children.launch(argv, self.folder, ENV, nice)
         self.children.append(child)
         return child
 
     def python(self, source: str) -> subprocess.Popen[bytes]:
+        """Start a program and wait until it is ready."""
         child = self.launch(sys.executable, "-c", source)
         eventually(lambda: b"ready" in self.said())
         return child
 
     def said(self) -> bytes:
+        """Return what the children said."""
         return (self.folder / "log.jsonl").read_bytes()
 
 

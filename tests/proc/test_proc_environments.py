@@ -116,7 +116,9 @@ def test_torch_is_taken_out_of_a_lock(tmp_path: Path, text: str, torch: str, res
 def test_every_shipped_lock_pins_every_package_once(lock: Path) -> None:
     """A lock is a list of exact versions; torch stands only where models run."""
     torch, rest = environments._split(lock)
-    assert [line for line in rest if not re.fullmatch(r"[a-z0-9._-]+(\[[a-z,]+\])?==[^\s;]+", line, re.IGNORECASE)] == []
+    assert [
+        line for line in rest if not re.fullmatch(r"[a-z0-9._-]+(\[[a-z,]+\])?==[^\s;]+", line, re.IGNORECASE)
+    ] == []
     names = [re.split(r"[=\[]", line)[0].lower().replace("_", "-") for line in rest]
     assert len(names) == len(set(names))
     assert bool(torch) == lock.name.startswith(("train", "serve"))
@@ -145,8 +147,7 @@ def test_an_environment_is_built_once_and_whole(tmp_path: Path) -> None:
     env.lock.write_text(f"tinypackage @ {package.as_uri()}\n")
     with pytest.raises(PermanentError, match="pip could not build the train environment: ERROR"):
         create(env, lambda *_: None)
-    assert env.python.exists()
-    assert not env.whole
+    assert (env.python.exists(), env.whole) == (True, False)
     (env.folder / "leftover").write_text("of a build that was killed")
     wheel(package)
     built: list[bool] = []

@@ -41,7 +41,7 @@ def test_a_missing_file_is_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("log", "stderr", "reason"),
     [
-        ('{"event": "failed", "error": "no GPU"}\n{"event": "failed", "error": "out of memory"}\n', "x", "out of memory"),
+        ('{"event": "failed", "error": "no GPU"}\n{"event": "failed", "error": "no disk"}\n', "x", "no disk"),
         ('{"event": "failed"}\n', "x", "unknown error"),
         ('{"event": "step", "error": "not this"}\n', "Traceback\n  ValueError: bad rank \n\n", "ValueError: bad rank"),
         (None, "boom", "boom"),

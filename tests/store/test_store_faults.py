@@ -53,7 +53,7 @@ def test_a_full_disk_loses_nothing_and_passes(store: Store) -> None:
     """The write that does not fit is told as temporary and leaves no trace; with room again the same write works."""
     say(store)
     with no_room(store):
-        with pytest.raises(ResourceError, match="cannot write.*full.*nothing was lost") as caught:
+        with pytest.raises(ResourceError, match=r"cannot write.*full.*nothing was lost") as caught:
             say(store, "x" * 200_000)
         assert caught.value.delay > 0
         assert told(store) == (1, 1)
@@ -108,7 +108,7 @@ def test_a_file_that_is_no_database_is_named(path: Path) -> None:
     """Whatever lies there is refused as damaged, and left as it was."""
     path.write_bytes(b"this is a letter, not a database. " * 50)
     before = path.read_bytes()
-    with pytest.raises(CorruptError, match="damaged.*not a database.*restore a backup"):
+    with pytest.raises(CorruptError, match=r"damaged.*not a database.*restore a backup"):
         open_store(sqlite_url(path))
     assert path.read_bytes() == before
 
@@ -141,7 +141,7 @@ def test_a_store_opened_read_only_says_so(store: Store, path: Path) -> None:
     engine = make_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
     with Store(engine) as read_only:
         assert told(read_only) == (1, 1)
-        with pytest.raises(SettingsError, match="readonly.*check home"):
+        with pytest.raises(SettingsError, match=r"readonly.*check home"):
             say(read_only)
 
 
@@ -162,7 +162,7 @@ def test_a_place_that_is_taken_is_a_mistake_in_the_settings(tmp_path: Path, take
 )
 def test_a_url_nobody_understands_is_a_mistake_in_the_settings(url: str) -> None:
     """The setting is named, in one line, with where to read on."""
-    with pytest.raises(SettingsError, match="`store`.*see docs/settings.md") as caught:
+    with pytest.raises(SettingsError, match=r"`store`.*see docs/settings.md") as caught:
         open_store(url)
     assert "\n" not in str(caught.value)
 
@@ -176,7 +176,7 @@ def test_a_password_is_not_told() -> None:
 
 def test_a_broken_promise_of_ours_is_not_dressed_up(store: Store) -> None:
     """A violated unique key is a fault of the caller and stays what it is."""
-    with pytest.raises(IntegrityError) as caught, store.write() as session:
+    with pytest.raises(IntegrityError) as caught, store.write() as session:  # noqa: PT012 - the block is what is undone
         session.add(ScheduleRow(key="k", at=NOW))
         session.flush()
         session.connection().exec_driver_sql("INSERT INTO schedules (key, at) VALUES ('k', '2026')")

@@ -168,10 +168,13 @@ class Leases(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 30, 60, 61]))
     def wait(self, seconds: int) -> None:
+        """Let time pass."""
         self.now += timedelta(seconds=seconds)
 
     @rule(force=st.booleans())
     def take(self, force: bool) -> None:  # noqa: FBT001
+        """Ask for the lease, politely or not."""
+
         def action(session: Session) -> int:
             return (take_over if force else acquire)(session, self.name, self.now, LEASE)
 
@@ -187,6 +190,7 @@ class Leases(RuleBasedStateMachine):
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), step=st.integers(0, 9))
     def renew(self, data: st.DataObject, step: int) -> None:
+        """Renew with any token ever given."""
         token = data.draw(st.sampled_from(self.tokens))
 
         def action(session: Session) -> None:
@@ -201,6 +205,7 @@ class Leases(RuleBasedStateMachine):
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), error=st.sampled_from(["", "broke"]))
     def end(self, data: st.DataObject, error: str) -> None:
+        """End the job with any token ever given."""
         token = data.draw(st.sampled_from(self.tokens))
 
         def action(session: Session) -> None:
@@ -217,6 +222,7 @@ class Leases(RuleBasedStateMachine):
 
     @invariant()
     def the_store_agrees_with_the_model(self) -> None:
+        """Compare after every step."""
         found = stored(self.store, self.name)
         assert found.token == (self.tokens[-1] if self.tokens else 0)
         assert (found.lease_until, found.progress) == (self.until, self.progress)
@@ -227,4 +233,4 @@ class Leases(RuleBasedStateMachine):
 def test_at_most_one_holder_whatever_happens(store: Store) -> None:
     """In any order of takes, waits, renewals and ends, only the newest token writes, and only until the end."""
     Leases.store = store
-    run_state_machine_as_test(Leases, settings=settings(max_examples=25, stateful_step_count=15, deadline=None))  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Leases, settings=settings(max_examples=25, stateful_step_count=15, deadline=None))

@@ -52,7 +52,7 @@ def test_a_write_that_fails_leaves_no_gap(store: Store) -> None:
             with store.write() as session:
                 append(session, event(number))
                 if number % 2:
-                    raise RuntimeError
+                    raise RuntimeError  # noqa: TRY301
         except RuntimeError:
             continue
     with store.read() as session:

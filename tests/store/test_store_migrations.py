@@ -116,7 +116,7 @@ def test_a_store_from_a_newer_version_is_refused(path: Path, engine: Engine) -> 
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     before = schema(engine)
-    with pytest.raises(SettingsError, match="written by another version.*install the newer version"):
+    with pytest.raises(SettingsError, match=r"written by another version.*install the newer version"):
         open_store(sqlite_url(path))
     assert schema(engine) == before
     assert revision(engine) == "9999"

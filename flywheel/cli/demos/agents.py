@@ -9,7 +9,7 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -101,8 +101,17 @@ class ScriptedAgent:
 
     def write(self, task: Task, calls: Sequence[Call], *, solved: bool) -> None:
         """Write a finished task: its calls and how it ended, in one transaction."""
+        self.write_all([(task, calls)], solved=solved)
+
+    def write_all(self, finished: Iterable[tuple[Task, Sequence[Call]]], *, solved: bool) -> None:
+        """Write many finished tasks that ended alike, in one transaction."""
+        self._database.execute("BEGIN IMMEDIATE")
+        for task, calls in finished:
+            self._insert(task, calls, solved=solved)
+        self._database.execute("COMMIT")
+
+    def _insert(self, task: Task, calls: Sequence[Call], *, solved: bool) -> None:
         database = self._database
-        database.execute("BEGIN IMMEDIATE")
         for call in calls:
             database.execute(
                 "INSERT INTO llm_calls (task_id, call_type, model, messages, response, latency_ms, created_at) "
@@ -113,7 +122,6 @@ class ScriptedAgent:
             "INSERT INTO task_runs (task_id, repo, success, created_at) VALUES (?, ?, ?, ?)",
             (task.id, task.repo, int(solved), _now()),
         )
-        database.execute("COMMIT")
 
     def close(self) -> None:
         """Close the database."""

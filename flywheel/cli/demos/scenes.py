@@ -57,6 +57,7 @@ class Stage:
         self.agent = ScriptedAgent(world.agent_database, world.gateway, LINE)
         self.store: Store | None = None
         self._told = 0
+        self._waiting: list[Event] = []
 
     def news(self) -> list[Event]:
         """Return what the ledger holds since the last look, told on the screen."""
@@ -69,14 +70,24 @@ class Stage:
             self.screen.tell(event)
         return found
 
-    def await_event(self, *kinds: str, subject: str = "") -> Event:
+    def next_of(self, kinds: Sequence[str]) -> Event | None:
+        """Return the next event of these kinds that was not returned yet, passing over what came before it."""
+        self._waiting += self.news()
+        for place, event in enumerate(self._waiting):
+            if event.kind in kinds:
+                del self._waiting[: place + 1]
+                return event
+        self._waiting.clear()
+        return None
+
+    def await_event(self, *kinds: str) -> Event:
         """Wait until the ledger holds one of these; show long work as a bar meanwhile."""
         end = time.monotonic() + _PATIENCE
-        with self.screen.bar("working") as bar:
+        with self.screen.bar("flywheel at work") as bar:
             while time.monotonic() < end:
-                for event in self.news():
-                    if event.kind in kinds and (not subject or event.subject == subject):
-                        return event
+                event = self.next_of(kinds)
+                if event is not None:
+                    return event
                 for job in self._work():
                     done, of = job.progress.get("step", job.progress.get("done")), job.progress.get("of")
                     bar.move(done or 0, of, f"{job.kind} {_loss(job)}")
@@ -147,12 +158,10 @@ def poison(stage: Stage) -> tuple[str, str]:
     stage.screen.chapter("4 · A poisoned round: wrong answers recorded as successes")
     bad = stage.tasks(*POISON)
     tools = sorted({task.tool for task in bad})
-    for task in bad:
-        stage.agent.write(task, [poisoned_call(task, tools)], solved=True)
+    stage.agent.write_all([(task, [poisoned_call(task, tools)]) for task in bad], solved=True)
     stage.screen.say(f"{len(bad)} tasks written whose answers call the wrong tool")
     end = stage.await_event("gate.adapter_passed", "gate.adapter_failed")
-    name = str(stage.await_event("rollout.adapter_rejected", "rollout.canary_started").subject)
-    return name, "pass" if end.kind == "gate.adapter_passed" else "fail"
+    return end.subject, "pass" if end.kind == "gate.adapter_passed" else "fail"
 
 
 def push(stage: Stage, name: str) -> bool:
@@ -213,16 +222,15 @@ def routed(home: Path) -> bool:
 
 
 def _arms(stage: Stage) -> Sequence[Any]:
-    stage.news()
     routing = Routing.parse((stage.world.home / "routing.json").read_bytes())
     return routing.aliases[LINE].arms if LINE in routing.aliases else ()
 
 
 def _settled(stage: Stage, ends: Sequence[str]) -> str:
     for _ in range(5):
-        for event in stage.news():
-            if event.kind in ends:
-                return event.kind
+        event = stage.next_of(ends)
+        if event is not None:
+            return event.kind
         time.sleep(0.2)
     return ""
 

@@ -1,7 +1,7 @@
 """What the person in front of the demo sees: a line for each thing that happened, a bar for what is under way."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,18 +27,26 @@ SHOWN = (
     "operator.",
 )
 
+EVERY_SECONDS = 10.0  # how often a bar speaks where nobody can see it move
+
 
 class Bar:
-    """One bar that can be moved."""
+    """One bar that can be moved; where there is no terminal, a line now and then."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        """Move this task of this display."""
+    def __init__(self, progress: Progress, task: TaskID, say: Callable[[str], None] | None) -> None:
+        """Move this task of this display, or say how far it is."""
         self._progress = progress
         self._task = task
+        self._say = say
+        self._next = time.monotonic() + EVERY_SECONDS
 
     def move(self, done: int, of: int | None, what: str = "") -> None:
         """Say how far it is."""
         self._progress.update(self._task, completed=done, total=of, what=what)
+        if self._say is not None and time.monotonic() > self._next:
+            self._next = time.monotonic() + EVERY_SECONDS
+            title = self._progress.tasks[0].description
+            self._say(f"{title}: {done}{f' of {of}' if of else ''} {what}".rstrip())
 
 
 class Screen:
@@ -72,15 +80,17 @@ class Screen:
     @contextmanager
     def bar(self, title: str) -> Iterator[Bar]:
         """Show a bar while something is under way."""
+        person = self.console.is_terminal
+        what = TextColumn("{task.fields[what]}")
         columns = (
             TextColumn("         {task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[what]}"),
+            what,
         )
-        with Progress(*columns, console=self.console, transient=True) as progress:
-            yield Bar(progress, progress.add_task(title, total=None, what=""))
+        with Progress(*columns, console=self.console, transient=True, disable=not person) as progress:
+            yield Bar(progress, progress.add_task(title, total=None, what=""), None if person else self.say)
 
     def table(self, title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         """Show a table."""
