@@ -12,6 +12,7 @@ from flywheel.cli.contexts import AsJson, Config, out, reading, show_json
 from flywheel.core.clocks import SystemClock
 from flywheel.core.errors import MisuseError, PermanentError, UnavailableError
 from flywheel.core.events import Event
+from flywheel.core.frozen import Frozen
 from flywheel.core.ids import split_served_name
 from flywheel.core.requests import Request, RequestKind
 from flywheel.store.ledger import append
@@ -21,6 +22,15 @@ from flywheel.store.stores import Store
 Adapter = Annotated[str, typer.Argument(help="Served name, as in tool-calling@3.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the ledger.")]
 Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for the daemon's answer; 0 does not wait.")]
+
+
+class Wish(Frozen):
+    """What a person asks for."""
+
+    kind: RequestKind
+    subject: str
+    reason: str = ""
+    override: bool = False
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,7 +47,7 @@ def approve(
     name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None
 ) -> None:
     """Approve an adapter, as the first promotion of a line needs."""
-    _ask("approve", name, reason, wait, as_json, config)
+    _ask(Wish(kind="approve", subject=name, reason=reason), wait, as_json, config)
 
 
 def promote(
@@ -53,19 +63,19 @@ def promote(
     """Promote an adapter; with --override one that did not pass its gate starts a canary on your word."""
     if override and not reason:
         raise MisuseError("an override needs its reason", "add --reason 'why'")
-    _ask("promote", name, reason, wait, as_json, config, override=override)
+    _ask(Wish(kind="promote", subject=name, reason=reason, override=override), wait, as_json, config)
 
 
 def rollback(
     name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None
 ) -> None:
     """Take an adapter back at once; the one before, or the base, answers again."""
-    _ask("roll_back", name, reason, wait, as_json, config)
+    _ask(Wish(kind="roll_back", subject=name, reason=reason), wait, as_json, config)
 
 
 def retire(name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None) -> None:
     """End an adapter's life in front of the agent for good."""
-    _ask("retire", name, reason, wait, as_json, config)
+    _ask(Wish(kind="retire", subject=name, reason=reason), wait, as_json, config)
 
 
 def train(
@@ -76,76 +86,44 @@ def train(
     config: Config = None,
 ) -> None:
     """Train a line now, through the guardrails, without waiting for its trigger."""
-    _ask("train", line, reason, wait, as_json, config)
+    _ask(Wish(kind="train", subject=line, reason=reason), wait, as_json, config)
 
 
-def _ask(
-    kind: RequestKind,
-    subject: str,
-    reason: str,
-    wait: float,
-    as_json: bool,
-    config: Path | None,
-    override: bool = False,
-) -> None:
+def _ask(wish: Wish, wait: float, as_json: bool, config: Path | None) -> None:
     with reading(config) as (settings, store):
-        line = _line_of(kind, subject)
+        line = _line_of(wish)
         if line not in settings.lines:
             raise MisuseError(
                 f"{line!r} is not a line of the settings", f"lines: {', '.join(settings.lines) or 'none'}"
             )
-        request = _write(store, kind, line, subject, reason, override)
-        answered = _wait(store, request, wait)
+        answered = _wait(store, _write(store, line, wish), wait)
     if as_json:
         show_json(answered.model_dump(mode="json"))
     elif answered.state == "refused":
         raise PermanentError(answered.answer)
     elif answered.state == "satisfied":
-        out.print(answered.answer)
+        out.print(answered.answer, markup=False)
     else:
-        out.print(f"asked ({request.id}); the daemon has not answered yet: see `flywheel requests show {request.id}`")
+        out.print(f"asked ({answered.id}); no answer yet: see `flywheel requests show {answered.id}`")
 
 
-def _line_of(kind: RequestKind, subject: str) -> str:
-    if kind == "train":
-        return subject
-    name = split_served_name(subject)
+def _line_of(wish: Wish) -> str:
+    if wish.kind == "train":
+        return wish.subject
+    name = split_served_name(wish.subject)
     if name is None:
-        raise MisuseError(f"{subject!r} is not the name of an adapter", "names look like tool-calling@3")
+        raise MisuseError(f"{wish.subject!r} is not the name of an adapter", "names look like tool-calling@3")
     return name[0]
 
 
-def _write(store: Store, kind: RequestKind, line: str, subject: str, reason: str, override: bool) -> Request:
-    now = SystemClock().now()
+def _write(store: Store, line: str, wish: Wish) -> Request:
+    now, by = SystemClock().now(), getpass.getuser()
     request_id = f"req-{secrets.token_hex(4)}"
+    told = {"request": request_id, "by": by, **wish.model_dump(exclude={"subject"})}
     with store.write() as session:
-        seq = append(
-            session,
-            Event(
-                kind="operator.request_made",
-                at=now,
-                line=line,
-                subject=subject,
-                body={
-                    "request": request_id,
-                    "kind": kind,
-                    "reason": reason,
-                    "override": override,
-                    "by": getpass.getuser(),
-                },
-            ),
-        )
-        request = Request(
-            id=request_id,
-            kind=kind,
-            line=line,
-            subject=subject,
-            reason=reason,
-            override=override,
-            by=getpass.getuser(),
-            at=now,
-            cause=seq,
-        )
+        event = Event(kind="operator.request_made", at=now, line=line, subject=wish.subject, body=told)
+        seq = append(session, event)
+        request = Request(id=request_id, line=line, by=by, at=now, cause=seq, **wish.model_dump())
         make_request(session, request)
     return request
 

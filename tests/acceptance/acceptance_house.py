@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -203,9 +204,8 @@ def once_only(world: World) -> dict[str, int]:
 def assert_nothing_torn(world: World) -> None:
     """Every published folder is whole, every call of the agent is one outcome, no example stands twice."""
     adapters = [path for path in (world.home / "adapters").glob("*/*") if not path.name.startswith(".")]
-    assert adapters and all(is_whole(path) for path in adapters)
-    import sqlite3
-
+    assert adapters
+    assert all(is_whole(path) for path in adapters)
     agent = sqlite3.connect(f"file:{world.paths.agent_database}?mode=ro", uri=True)
     calls = agent.execute("SELECT count(*) FROM llm_calls").fetchone()[0]
     agent.close()
