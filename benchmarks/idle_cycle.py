@@ -1,25 +1,44 @@
-"""What a cycle with nothing new costs the rooms sources and curate, at 1,000 and at 200,000 outcomes.
+"""What the daemon costs while nothing happens, at 1,000 and at 200,000 outcomes: a whole cycle, memory, processor.
 
 Run: python benchmarks/idle_cycle.py [small] [large]
 """
 
 import asyncio
 import json
+import logging
+import os
+import shutil
+import signal
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from flywheel.core.clocks import SystemClock
-from flywheel.core.lines import DatasetPlan, Line, Trigger
-from flywheel.curate.run import CurateRoom
-from flywheel.sources.run import SourcesRoom
-from flywheel.sources.settings import GenericSource
-from flywheel.store.stores import open_store, sqlite_url
+from flywheel.daemon.houses import build_house, ground
+from flywheel.daemon.logs import configure_logs
+from flywheel.daemon.settings import load_settings
 
-ROUNDS = 200
+ROUNDS = 100
+WATCHED_SECONDS = 20
+SETTINGS = """
+home = "{home}"
+lines = ["tool-calling"]
+policies = "{home}/policies"
+[bases.main]
+path = "{home}"
+served_as = "base"
+[[sources]]
+name = "agent"
+path = "{home}/agent.db"
+[[servers]]
+url = "http://127.0.0.1:{port}"
+"""
 SCHEMA = """
 PRAGMA journal_mode = WAL;
 CREATE TABLE task_runs (task_id TEXT PRIMARY KEY, success INTEGER, created_at TEXT);
@@ -62,52 +81,101 @@ def bare_loop(path, target):
     return time.perf_counter() - began
 
 
-async def measure(outcomes):
+class Server(BaseHTTPRequestHandler):
+    """A model server with nothing to do: it lists its base."""
+
+    def do_GET(self):
+        """Answer every question with the list."""
+        body = json.dumps({"object": "list", "data": [{"id": "base", "object": "model", "root": "base"}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
+def write_home(home, port):
+    shutil.copytree(Path(__file__).parent.parent / "policies", home / "policies")
+    line = home / "policies" / "lines" / "tool-calling.toml"
+    text = line.read_text()
+    assert "[trigger]" in text
+    head, _, tail = text.partition("[trigger]")
+    rest = tail.partition("\n[")
+    line.write_text(f"{head}[trigger]\nfresh_examples = 1000000000\n{rest[1]}{rest[2]}")
+    (home / "flywheel.toml").write_text(SETTINGS.format(home=home, port=port))
+
+
+async def measure(outcomes, port):
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         write_agent(home / "agent.db", outcomes)
         bare = bare_loop(home / "agent.db", home / "bare.db")
-        line = Line(name="tool-calling", why="w", base="b", dataset=DatasetPlan(minimum_examples=10**9),
-                    trigger=Trigger(fresh_examples=10**9))  # fmt: skip
-        lines = {line.name: line}
-        with open_store(sqlite_url(home / "flywheel.db")) as store:
-            clock = SystemClock()
-            source = GenericSource(name="agent", path=home / "agent.db")
-            rooms = [SourcesRoom(store, clock, [source], lambda: lines),
-                     CurateRoom(store, clock, lambda: lines, home / "datasets")]  # fmt: skip
-            spent = [await settle(room) for room in rooms]
-            print(
-                f"{outcomes:>9,} outcomes: ingested in {spent[0]:.1f} s (bare loop {bare:.1f} s), "
-                f"admitted in {spent[1]:.1f} s"
-            )
-            times = [await idle_cycle(rooms) for _ in range(ROUNDS)]
-            rooms[0].close()
-        return statistics.median(times)
+        write_home(home, port)
+        settings = load_settings(home / "flywheel.toml")
+        base = ground(settings, SystemClock())
+        house = build_house(settings, base)
+        began = time.perf_counter()
+        while (await house.cycle.run()).changed:
+            pass
+        print(f"{outcomes:>9,} outcomes: ingested and admitted in {time.perf_counter() - began:.1f} s "
+              f"(a bare read-parse-insert loop: {bare:.1f} s)")  # fmt: skip
+        times = [await idle_cycle(house) for _ in range(ROUNDS)]
+        looks = [look(house) for _ in range(ROUNDS)]
+        house.close()
+        base.store.close()
+        return statistics.median(times), statistics.median(looks), *watch_daemon(home)
 
 
-async def settle(room):
+async def idle_cycle(house):
     began = time.perf_counter()
-    while proposals := (await room.propose()).proposals:
-        for proposal in proposals:
-            await room.perform(proposal.intent, proposal.cause)
+    report = await house.cycle.run()
+    assert not report.changed, report.sentence
     return time.perf_counter() - began
 
 
-async def idle_cycle(rooms):
+def look(house):
     began = time.perf_counter()
-    for room in rooms:
-        plan = await room.propose()
-        assert not plan.proposals
+    assert not house.changed()
     return time.perf_counter() - began
 
 
-async def main(small, large):
-    medians = [await measure(size) for size in (small, large)]
-    for size, median in zip((small, large), medians, strict=True):
-        print(f"{size:>9,} outcomes: {median * 1000:.2f} ms a cycle with nothing new")
-    print(f"ratio {medians[1] / medians[0]:.2f}")
+def watch_daemon(home):
+    """Run the real daemon on this home; return its memory in MB and the share of a core it takes when idle."""
+    argv = [sys.executable, "-m", "flywheel", "run", "--config", str(home / "flywheel.toml")]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    daemon = subprocess.Popen(argv, env=env, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(8)
+        before = processor_seconds(daemon.pid)
+        time.sleep(WATCHED_SECONDS)
+        share = (processor_seconds(daemon.pid) - before) / WATCHED_SECONDS
+        pages = int(Path(f"/proc/{daemon.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, share
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(20)
+
+
+def processor_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def main(sizes):
+    configure_logs(level=logging.WARNING)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    found = {size: await measure(size, server.server_port) for size in sizes}
+    for size, (cycle, looked, memory, share) in found.items():
+        print(f"{size:>9,} outcomes: {cycle * 1e3:.2f} ms a cycle with nothing new, {looked * 1e3:.3f} ms a look; "
+              f"the idle daemon: {memory:.0f} MB, {share:.2%} of a core")  # fmt: skip
+    small, large = found[min(sizes)], found[max(sizes)]
+    print(f"ratio of the cycles, {max(sizes):,} to {min(sizes):,} outcomes: {large[0] / small[0]:.2f}")
+    server.shutdown()
 
 
 if __name__ == "__main__":
-    sizes = [int(argument) for argument in sys.argv[1:]] or [1_000, 200_000]
-    asyncio.run(main(*sizes))
+    asyncio.run(main([int(argument) for argument in sys.argv[1:]] or [1_000, 200_000]))

@@ -49,10 +49,10 @@ def decisions(
     kinds = [name for name in EVENTS if name.startswith(kind or DECIDED)]
     if not kinds:
         raise MisuseError(f"no event is called {kind!r}", "kinds are listed in docs/events.md")
-    moment = _since(since) if since else None
+    moment = _since(since) if since else 0
     with reading(config) as (_, store):
         with store.read() as session:
-            found = events(session, line=line, kinds=kinds, since=moment, limit=limit)
+            found = events(session, line=line, kinds=kinds, after=moment, limit=limit)
         if as_json and not follow:
             show_json([event.model_dump(mode="json") for event in found])
             return

@@ -21,8 +21,9 @@ from flywheel.daemon.schedules import Schedules
 from flywheel.daemon.settings import Settings, load_settings
 from flywheel.daemon.wakeups import Wakeups
 from flywheel.daemon.works import WorkLimits, Works
+from flywheel.policy.problems import PolicyError
 from flywheel.store.counters import cursor, move_cursor
-from flywheel.store.ledger import append
+from flywheel.store.ledger import append, last_event
 from flywheel.watch.hints import Hints
 
 log = structlog.get_logger()
@@ -144,6 +145,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
         self._hints.start()
         self._schedules.start()
+        self._note_policies()
         self._say("daemon.started", lines=list(self._settings.lines), policies=self._house.policies.hash)
         self._notifier.ready("watching")
 
@@ -188,10 +190,12 @@ class Daemon:
                 raise FlywheelError("home and store cannot change while the daemon runs", "restart it")  # noqa: TRY301
             house = build_house(settings, self._base)
         except FlywheelError as error:
-            self._say("daemon.settings_rejected", reason=str(error))
+            kind = "policy.policies_rejected" if isinstance(error, PolicyError) else "daemon.settings_rejected"
+            self._say(kind, reason=str(error))
             self._notifier.ready(f"reload refused: {error}"[:200])
             return
         await self._move_to(house, settings)
+        self._note_policies()
         self._say("daemon.settings_reloaded", lines=list(settings.lines), policies=house.policies.hash)
         self._notifier.ready("reloaded")
 
@@ -217,6 +221,14 @@ class Daemon:
         while seconds is not None:
             self._notifier.alive()
             await asyncio.sleep(seconds)
+
+    def _note_policies(self) -> None:
+        """Let the ledger know which policies are in force, when they are not the ones it last knew."""
+        with self._base.store.read() as session:
+            last = last_event(session, kinds=["policy.policies_loaded"])
+        digest = self._house.policies.hash
+        if last is None or last.body.get("hash") != digest:
+            self._say("policy.policies_loaded", hash=digest, guardrails=len(self._house.policies.guardrails))
 
     def _say(self, kind: str, **body: object) -> None:
         log.info(kind, **body)

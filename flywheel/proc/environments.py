@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from flywheel import __version__
 from flywheel.core.errors import MisuseError, PermanentError
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import bytes_hash, short
@@ -50,9 +51,9 @@ def environment(kind: Kind, flavour: Flavour | None = None, root: Path | None = 
     """Return the environment that this machine should use for a kind, built or not."""
     chosen: Flavour = flavour or ("cuda" if has_cuda() else "cpu")
     lock = _lock(kind, chosen)
-    name = (
-        f"{kind}-{chosen}-py{sys.version_info.major}{sys.version_info.minor}-{short(bytes_hash([lock.read_bytes()]))}"
-    )
+    digest = bytes_hash([lock.read_bytes(), __version__.encode() if kind == "core" else b""])
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    name = f"{kind}-{chosen}-{python}-{short(digest)}"
     return Environment(kind=kind, flavour=chosen, lock=lock, folder=(root or _root()) / name)
 
 
@@ -108,7 +109,9 @@ def _install(env: Environment, say: Say) -> None:
         done = _pip(env, [torch], done, say)
     requirements = env.folder / "requirements.txt"
     requirements.write_text("\n".join(rest) + "\n")
-    _pip(env, ["--no-deps", "-r", str(requirements)], done, say)
+    done = _pip(env, ["--no-deps", "-r", str(requirements)], done, say)
+    if env.kind == "core":
+        _pip(env, ["--no-deps", _ourselves()], done, say)
 
 
 def _pip(env: Environment, arguments: list[str], done: int, say: Say) -> int:
@@ -134,6 +137,12 @@ def _split(lock: Path) -> tuple[str, list[str]]:
     torch = next((x for x in lines if re.match(r"torch==", x)), "")
     # A local version (+cpu) is found where a CPU wheel is offered and would be refused elsewhere.
     return re.sub(r"\+\w+$", "", torch), [x for x in lines if x != torch]
+
+
+def _ourselves() -> str:
+    """Return what pip calls flywheel: this checkout, or else this very version."""
+    root = Path(__file__).parent.parent.parent
+    return str(root) if (root / "pyproject.toml").is_file() else f"flywheel=={__version__}"
 
 
 def _size(env: Environment) -> int:

@@ -31,26 +31,24 @@ def event_by_seq(session: Session, seq: int) -> Event | None:
     return _event(row) if row else None
 
 
-def events(  # noqa: PLR0913 - each filter is one the command line offers
+def events(
     session: Session,
     *,
     line: str | None = None,
     kinds: Sequence[str] = (),
     subject: str | None = None,
-    since: datetime | None = None,
-    after: int = 0,
+    after: int | datetime = 0,
     limit: int = 1000,
 ) -> list[Event]:
-    """Return events in order; the newest `limit` of those that match."""
-    query = select(LedgerRow).where(col(LedgerRow.seq) > after).order_by(col(LedgerRow.seq).desc()).limit(limit)
+    """Return events in order, after a number or from a moment on; the newest `limit` of those that match."""
+    later = col(LedgerRow.at) >= after if isinstance(after, datetime) else col(LedgerRow.seq) > after
+    query = select(LedgerRow).where(later).order_by(col(LedgerRow.seq).desc()).limit(limit)
     if line is not None:
         query = query.where(LedgerRow.line == line)
     if kinds:
         query = query.where(col(LedgerRow.kind).in_(kinds))
     if subject is not None:
         query = query.where(LedgerRow.subject == subject)
-    if since is not None:
-        query = query.where(col(LedgerRow.at) >= since)
     return [_event(row) for row in reversed(session.exec(query).all())]
 
 

@@ -106,6 +106,16 @@ def failed_runs_of(session: Session, dataset: str) -> int:
     return session.exec(query).one()
 
 
+def failures_in_a_row(session: Session, line: str) -> int:
+    """Count the runs of a line that failed since one finished."""
+    ended = ["finished", "failed"]
+    query = (
+        select(RunRow.state).where(RunRow.line == line, col(RunRow.state).in_(ended)).order_by(col(RunRow.seq).desc())
+    )
+    states = list(session.exec(query.limit(100)).all())
+    return states.index("finished") if "finished" in states else len(states)
+
+
 def runs_since(session: Session, line: str, since: datetime) -> int:
     """Count the runs a line started since a moment."""
     query = select(func.count()).select_from(RunRow).where(RunRow.line == line, col(RunRow.started_at) >= since)

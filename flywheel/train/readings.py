@@ -121,6 +121,7 @@ class Readings:
                 "line.rung": line.rung,
                 "line.minimum_examples": line.dataset.minimum_examples,
                 "line.runs_per_day": line.train.runs_per_day,
+                "line.failed_runs": run_rows.failures_in_a_row(session, line.name),
                 "line.runs_today": run_rows.runs_since(session, line.name, day),
                 "line.rounds_without_gain": run_rows.rounds_without_gain(session, line.name),
                 "ladder.lowest_other_rung": min(others) if others else None,

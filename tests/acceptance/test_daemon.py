@@ -45,7 +45,7 @@ def test_a_reload_takes_good_changes_and_refuses_bad_ones(world: World) -> None:
     assert first != second
     world.edit(f"policies/lines/{LINE}.toml", ("rung = 2", "rang = 2"))
     daemon.send_signal(signal.SIGHUP)
-    refused = world.wait_for("daemon.settings_rejected").body["reason"]
+    refused = world.wait_for("policy.policies_rejected").body["reason"]
     assert "rang" in refused
     assert "rung" in refused
     assert daemon.poll() is None

@@ -28,7 +28,7 @@ class QuietHouse:
 
     def __init__(self) -> None:
         self.cycle = self
-        self.policies = SimpleNamespace(hash="p")
+        self.policies = SimpleNamespace(hash="p", guardrails=())
         self.watched: list[Path] = []
         self.looks = 0
         self.full_looks = 0
@@ -110,7 +110,7 @@ async def test_it_looks_once_at_the_start_and_then_only_for_a_reason(
         await until(lambda: quiet.looks == 5)
         assert quiet.full_looks == 1
     assert quiet.closed
-    assert kinds(store) == ["daemon.started", "daemon.stopped"]
+    assert kinds(store) == ["policy.policies_loaded", "daemon.started", "daemon.stopped"]
 
 
 @pytest.mark.asyncio

@@ -68,7 +68,7 @@ def test_a_write_that_fails_leaves_no_gap(store: Store) -> None:
         ({"kinds": ("train.run_failed",)}, [4, 5]),
         ({"kinds": ("train.run_failed", "train.run_started")}, [0, 1, 2, 3, 4, 5]),
         ({"subject": "run-2"}, [2]),
-        ({"since": NOW + timedelta(hours=3)}, [3, 4, 5]),
+        ({"after": NOW + timedelta(hours=3)}, [3, 4, 5]),
         ({"after": 5}, [5]),
         ({"limit": 2}, [4, 5]),
         ({"line": "a", "kinds": ("train.run_started",), "limit": 1}, [2]),

@@ -35,7 +35,12 @@ def job(state: JobState, **given: Any) -> Job:
         ({}, [], ["train.start_run"], {}),
         ({"dataset": None}, [], [], {}),
         ({"run_state": "finished"}, [], [], {}),
-        ({"run_state": "failed"}, [], [], {}),
+        (
+            {"run_state": "failed", "failure": "boom"},
+            [],
+            [],
+            {"l": "the last run failed (boom); `flywheel train l` tries again"},
+        ),
         ({"run_state": "running"}, [job(JobState.QUEUED)], [], {"l": "run-1 is training"}),
         (
             {"run_state": "running"},
