@@ -23,6 +23,7 @@ _ENDS = (
     "gate.adapter_failed",
 )
 _LONGEST = 40
+_DIGITS = 18  # a longer number is no event's: the store cannot hold it
 
 Id = Annotated[
     str, typer.Argument(help="An event's number, an adapter, a run, a dataset, a suite, or the beginning of one.")
@@ -66,7 +67,8 @@ def told(chain: list[Event], evidence: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _find(session: Session, name: str) -> Event:
-    found = event_by_seq(session, int(name.lstrip("#"))) if name.lstrip("#").isdigit() else None
+    number = name.removeprefix("#")
+    found = event_by_seq(session, int(number)) if number.isdecimal() and len(number) <= _DIGITS else None
     if found is not None:
         return found
     subjects = subjects_like(session, name)

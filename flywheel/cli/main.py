@@ -1,7 +1,7 @@
 """The command line: every error is one line that says what is wrong and what to do."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -56,9 +56,29 @@ for _noun in NOUNS:
 def main() -> None:
     """Run the command line."""
     try:
-        app()
+        status = app(standalone_mode=False)
     except FlywheelError as error:
-        err.print(f"flywheel: {error}", markup=False, style="red" if err.is_terminal else "")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+        _leave(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _leave(_misuse(error), 2)
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _misuse(error: Any) -> str:
+    """Return what typer's parser refused as our one line; nothing where it has shown the help already."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return ""
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "flywheel"
+    told = " ".join(error.format_message().split()).rstrip(".")
+    return f"{told} — see `flywheel{command.partition('flywheel')[2]} --help`"
+
+
+def _leave(message: str, status: int) -> NoReturn:
+    if message:
+        err.print(f"flywheel: {message}", markup=False, style="red" if err.is_terminal else "")
+    sys.exit(status)

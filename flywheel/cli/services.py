@@ -60,6 +60,7 @@ def gateway_settings(settings: Settings) -> "GatewaySettings":
         capture=section.capture,
         upstreams=tuple(server.url for server in settings.servers),
         base_model=bases[0].served_as if bases else "",
+        lines=settings.lines,
         body_limit=section.body_limit_mib * 1024 * 1024,
         connect_timeout=section.connect_timeout,
         drain_seconds=section.drain_seconds,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flywheel.cli.contexts import AsJson, Config, out, reading, show_json, show_table
+from flywheel.core.errors import PermanentError
 from flywheel.sources.probes import probe_source
 from flywheel.store.counters import counters, cursor
 
@@ -40,5 +41,7 @@ def probe(
     report = probe_source(path.expanduser().absolute())
     if as_json:
         show_json(report.model_dump(mode="json"))
-    else:
+    elif report.readable:
         out.print(report.words, markup=False)
+    if not report.readable:
+        raise PermanentError(f"{report.path} {report.problem}", report.mend)

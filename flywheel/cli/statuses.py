@@ -77,11 +77,11 @@ def _print(found: list[Event], as_json: bool, last: int) -> int:
 
 def _since(text: str) -> datetime:
     units = {"m": "minutes", "h": "hours", "d": "days"}
-    if text[-1:] in units and text[:-1].isdigit():
-        return datetime.now(UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
     try:
+        if text[-1:] in units and text[:-1].isdecimal():
+            return datetime.now(UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
         parsed = datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise MisuseError(f"--since {text!r} is not a time", "write 30m, 2h, 3d or 2026-01-31") from error
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import signal
+import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -44,21 +45,39 @@ async def serve(config: Path | None) -> None:
 
 
 async def cycle_once(settings: Settings, *, dry_run: bool = False) -> CycleReport:
-    """Run one cycle, with the work it needs started or followed up, and leave."""
+    """Run one cycle, with the work it needs started or followed up, and leave; a dry run leaves no trace."""
+    if dry_run:
+        with _store_to_look_at(settings) as url:
+            return await _cycle(settings.model_copy(update={"store": url}), dry_run=True)
     with only_daemon(settings.home):
-        base = ground(settings, SystemClock())
-        house = build_house(settings, base)
-        works = Works(base.store, base.clock, base.steps, work_limits(settings), lambda _: None)
-        try:
-            report = await house.cycle.run(dry_run=dry_run)
-            if not dry_run:
-                works.tend()
-                await asyncio.sleep(0.5)  # long enough for a child to be started and recorded
-            return report
-        finally:
-            await works.leave()
-            house.close()
-            base.store.close()
+        return await _cycle(settings, dry_run=False)
+
+
+async def _cycle(settings: Settings, *, dry_run: bool) -> CycleReport:
+    base = ground(settings, SystemClock())
+    house = build_house(settings, base)
+    works = Works(base.store, base.clock, base.steps, work_limits(settings), lambda _: None)
+    try:
+        report = await house.cycle.run(dry_run=dry_run)
+        if not dry_run:
+            works.tend()
+            await asyncio.sleep(0.5)  # long enough for a child to be started and recorded
+        return report
+    finally:
+        await works.leave()
+        house.close()
+        base.store.close()
+
+
+@contextlib.contextmanager
+def _store_to_look_at(settings: Settings) -> Iterator[str]:
+    """Give the store's URL, or that of an empty one for the moment: looking does not make a store."""
+    path = settings.store_url.removeprefix("sqlite:///")
+    if path == settings.store_url or Path(path).exists():
+        yield settings.store_url
+        return
+    with tempfile.TemporaryDirectory(prefix="flywheel-dry-run-") as folder:
+        yield f"sqlite:///{folder}/flywheel.db"
 
 
 def work_limits(settings: Settings) -> WorkLimits:

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsError as UnreadableVariableError
 
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
+from flywheel.core.routing import Origin
 from flywheel.core.training import Base
 from flywheel.sources.settings import GenericSource
 
@@ -30,7 +31,7 @@ class BaseModelSettings(Frozen):
 class ServerSettings(Frozen):
     """One model server and how many adapters it was started for."""
 
-    url: str = "http://127.0.0.1:8000"
+    url: Origin = "http://127.0.0.1:8000"
     max_loras: int = Field(default=2, ge=1)
     max_cpu_loras: int = Field(default=4, ge=1)
     max_lora_rank: int = Field(default=16, ge=1)
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
     policies: Path | None = None
     bases: dict[str, BaseModelSettings] = Field(default_factory=dict)
     sources: tuple[GenericSource, ...] = ()
-    servers: tuple[ServerSettings, ...] = (ServerSettings(),)
+    servers: tuple[ServerSettings, ...] = Field(default=(ServerSettings(),), min_length=1)
     train_python: Path | None = None
     gateway: GatewaySection = GatewaySection()
     daemon: DaemonSection = DaemonSection()
@@ -170,7 +171,7 @@ def _first(error: ValidationError) -> str:
     if found["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(found["loc"][-1]), _known_words(), n=1)
         return f"unknown setting {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    return f"{where}: {found['msg']}"
+    return f"{where}: {found['msg'].removeprefix('Value error, ')}"
 
 
 def _known_words() -> list[str]:

@@ -25,6 +25,9 @@ _OK, _NOT_FOUND, _TOO_MANY, _FAULTS, _AWAY = 200, 404, 429, 500, 503
 _LOCKED_OUT = (401, 403)
 
 
+BLOCK_ROUNDS = 4  # questions a worker asks before the next role has its turn
+
+
 class Question(Frozen):
     """One sample of one problem from one role."""
 
@@ -51,16 +54,20 @@ class _FaultError(Exception):
         self.away = away
 
 
-def questions(problems: Sequence[Problem], spec: MeasureSpec, answered: Container[object]) -> Iterator[Question]:
-    """Return what is still to be asked; the roles take turns, and turns in going first."""
+def blocks(problems: Sequence[Problem], spec: MeasureSpec, answered: Container[object]) -> Iterator[list[Question]]:
+    """Return what is still to be asked, a block of one role at a time; the roles take turns, and turns in going first.
+
+    Within a block the server holds one model's requests only: they compete with their own kind, so that latency
+    compares, and no server can mix two models' weights in one batch (vLLM on a CPU does so to the base).
+    """
     roles = [role for role in ROLES if role in spec.models]
-    for number, problem in enumerate(problems):
-        for sample in range(spec.gate.sampling.samples):
-            first = (number + sample) % len(roles)
-            for role in [*roles[first:], *roles[:first]]:
-                question = Question(problem=problem, role=role, sample=sample)
-                if question.key not in answered:
-                    yield question
+    drawn = [(problem, sample) for problem in problems for sample in range(spec.gate.sampling.samples)]
+    size = spec.gate.sampling.concurrency * BLOCK_ROUNDS
+    for number, begin in enumerate(range(0, len(drawn), size)):
+        first = number % len(roles)
+        for role in [*roles[first:], *roles[:first]]:
+            block = [Question(problem=one, role=role, sample=sample) for one, sample in drawn[begin : begin + size]]
+            yield [question for question in block if question.key not in answered]
 
 
 class Asker:
@@ -76,18 +83,23 @@ class Asker:
 
     async def ask_all(self, problems: Sequence[Problem]) -> None:
         """Ask every question that has no answer yet."""
-        waiting = questions(problems, self._spec, frozenset(self._log.answers))
         sampling = self._spec.gate.sampling
         timeout = aiohttp.ClientTimeout(total=sampling.timeout_seconds)
         connector = aiohttp.TCPConnector(limit=sampling.concurrency)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-            workers = [asyncio.ensure_future(self._work(waiting, session)) for _ in range(sampling.concurrency)]
-            try:
-                await asyncio.gather(*workers)
-            finally:
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
+            for block in blocks(problems, self._spec, frozenset(self._log.answers)):
+                await self._ask_block(iter(block), session)
+
+    async def _ask_block(self, waiting: Iterator[Question], session: aiohttp.ClientSession) -> None:
+        workers = [
+            asyncio.ensure_future(self._work(waiting, session)) for _ in range(self._spec.gate.sampling.concurrency)
+        ]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
 
     async def _work(self, waiting: Iterator[Question], session: aiohttp.ClientSession) -> None:
         for question in waiting:

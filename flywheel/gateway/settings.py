@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
-from flywheel.core.routing import Origins, Routing
+from flywheel.core.routing import Alias, Arm, ModelName, Origins, Routing
 
 _MIB = 1024 * 1024
 
@@ -37,6 +37,7 @@ class GatewaySettings(Frozen):
     port: Annotated[int, Field(ge=0, le=65535)] = 8711
     upstreams: Origins = ("http://127.0.0.1:8000",)
     base_model: Annotated[str, StringConstraints(max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    lines: tuple[ModelName, ...] = ()
     body_limit: Annotated[int, Field(gt=0)] = 32 * _MIB
     capture: bool = True
     capture_limit: Annotated[int, Field(gt=0)] = 4096 * _MIB
@@ -54,5 +55,7 @@ class GatewaySettings(Frozen):
         return self.home / "capture.db"
 
     def first_routing(self) -> Routing:
-        """Return what applies until the daemon has written a routing: no alias, the upstreams set here."""
-        return Routing(version=0, upstreams=self.upstreams, base_model=self.base_model)
+        """Return what applies until the daemon has written a routing: the upstreams set here, the base for each line."""
+        base = Alias(arms=(Arm(model=self.base_model, share=1.0, role="active"),)) if self.base_model else None
+        aliases = {line: base for line in self.lines} if base else {}
+        return Routing(version=0, upstreams=self.upstreams, base_model=self.base_model, aliases=aliases)

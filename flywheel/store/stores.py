@@ -140,7 +140,7 @@ def _as_ours(error: DatabaseError) -> FlywheelError | DatabaseError:
     name = getattr(error.orig, "sqlite_errorname", "")
     text = str(error.orig)
     if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
-        return ResourceError(f"the store cannot write: {text}", "free disk space; nothing was lost", delay=30)
+        return ResourceError(f"the store cannot write: {text}", "free disk space; nothing was lost", delay=10)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return ResourceError("the store is locked by another program", "find it with `fuser flywheel.db`", delay=2)
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):

@@ -14,7 +14,7 @@ from flywheel.core.jobs import Job, JobState
 from flywheel.core.lines import Line
 from flywheel.core.rooms import Plan
 from flywheel.core.training import AdapterManifest, Base, TrainSpec
-from flywheel.proc.files import write_json
+from flywheel.proc.files import file_hash, write_json
 from flywheel.store import jobs as job_rows
 from flywheel.store import runs as run_rows
 from flywheel.store.datasets import dataset_by_hash
@@ -80,6 +80,7 @@ class TrainRoom:
             return Done(sentence=f"{intent.subject} is no longer wanted", changed=False)
         if not self._places.python.exists():
             return Failed(reason="the train environment is not there", mend="run `flywheel env create train`")
+        self._check_dataset(spec)
         job = self._job(spec, base, cause)
         with self._store.write() as session:
             now = self._clock.now()
@@ -114,6 +115,20 @@ class TrainRoom:
                 answer = f"started {spec.run_id}, attempt {spec.attempt}"
                 answer_request(session, intent.params["request"], satisfied=True, answer=answer)
         return Done(sentence=f"started {spec.run_id} for {line.name}")
+
+    def _check_dataset(self, spec: TrainSpec) -> None:
+        folder = self._places.datasets / spec.dataset
+        with self._store.read() as session:
+            stored = dataset_by_hash(session, spec.dataset)
+        for name, part in stored.splits.items() if stored else ():
+            mend = f"restore {folder} from a backup"
+            try:
+                found = file_hash(folder / f"{name}.jsonl")
+            except OSError as error:
+                reason = f"{name}.jsonl of dataset {spec.dataset} cannot be read: {error.strerror}"
+                raise CorruptError(reason, mend) from error
+            if found != part.sha256:
+                raise CorruptError(f"{name}.jsonl of dataset {spec.dataset} is not what was frozen", mend)
 
     def _job(self, spec: TrainSpec, base: Base, cause: int | None) -> Job:
         folder = self._places.runs / spec.run_id

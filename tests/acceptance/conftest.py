@@ -1,23 +1,18 @@
 """One double of vLLM for the whole session, and worlds to run the real daemon in."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from acceptance_house import Model, World, train_python
+from fixtures.tiny import tiny_base
 
 from flywheel.cli.demos import worlds
 from flywheel.cli.demos.processes import Processes, double_command, free_port, wait_until
 from flywheel.cli.demos.scenes import answers
 from flywheel.train.backends.trl import ENV
 
-
-@pytest.fixture(scope="session")
-def tiny_base() -> Path:
-    """The tiny base model, built once and kept."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flywheel"
-    return worlds.build_base(train_python(), cache, lambda _step, _of: None)
+__all__ = ["tiny_base"]
 
 
 @pytest.fixture(scope="session")

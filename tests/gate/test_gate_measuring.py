@@ -17,7 +17,7 @@ from flywheel.core.verdicts import Verdict
 from flywheel.gate.answers import AnswerLog
 from flywheel.gate.evidence import Answer
 from flywheel.gate.measuring import conclude
-from flywheel.gate.questions import Asker, questions
+from flywheel.gate.questions import Asker, blocks
 from flywheel.gate.results import is_done, read_result, write_result
 from flywheel.gate.suites import read_problems
 
@@ -54,17 +54,20 @@ async def kill_when(spec, enough, number):
     await process.wait()
 
 
-def test_roles_take_turns_problem_by_problem(tmp_path, manifest):
-    """All roles get a problem before the next one comes, and who goes first alternates."""
+def test_roles_take_turns_block_by_block(tmp_path, manifest):
+    """A block holds one role; every role gets the same samples before new ones come; who goes first alternates."""
     spec = make_spec(tmp_path, "http://x", manifest, models={"base": "b", "candidate": "c", "active": "a"})
-    asked = list(questions(read_problems(Path(spec.suite_path)), spec, frozenset()))
-    assert len(asked) == 12 * 2 * 3
+    few = spec.gate.model_copy(update={"sampling": spec.gate.sampling.model_copy(update={"concurrency": 2})})
+    spec = spec.model_copy(update={"gate": few})
+    asked = list(blocks(read_problems(Path(spec.suite_path)), spec, frozenset()))
+    assert sum(map(len, asked)) == 12 * 2 * 3
     for start in range(0, len(asked), 3):
         turn = asked[start : start + 3]
-        assert {one.role for one in turn} == {"base", "candidate", "active"}
-        assert len({(one.problem.id, one.sample, one.seed) for one in turn}) == 1
-    assert {one.role for one in asked[::3]} == {"base", "candidate", "active"}
-    assert len({one.seed for one in asked}) == 24
+        assert [len({one.role for one in block}) for block in turn] == [1, 1, 1]
+        assert {block[0].role for block in turn} == {"base", "candidate", "active"}
+        assert len({tuple((one.problem.id, one.sample, one.seed) for one in block) for block in turn}) == 1
+    assert {block[0].role for block in asked[::3]} == {"base", "candidate", "active"}
+    assert len({one.seed for block in asked for one in block}) == 24
 
 
 @pytest.mark.asyncio

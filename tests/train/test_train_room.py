@@ -273,3 +273,22 @@ async def test_a_held_run_does_not_read_the_base_in_every_cycle(house: House, mo
     assert len(read) == 1
     await room.perform(plan.proposals[0].intent, None)
     assert len(read) == 2
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+async def test_a_dataset_that_is_not_what_was_frozen_is_never_learned(house: House, damage: str) -> None:
+    """Its bytes are checked before a run begins; once restored, the same run starts."""
+    digest, _ = house.freeze(valid=3)
+    path = house.places.datasets / digest / "valid.jsonl"
+    good = path.read_bytes()
+    if damage == "changed":
+        path.write_bytes(good + b"{}\n")
+    else:
+        path.unlink()
+    attempt = await house.do("train.start_run")
+    assert isinstance(attempt, Failed)
+    assert f"valid.jsonl of dataset {digest}" in attempt.reason
+    assert str(path.parent) in attempt.mend
+    assert house.events("train.run_started") == []
+    path.write_bytes(good)
+    assert isinstance(await house.do("train.start_run"), Done)

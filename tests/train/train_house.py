@@ -19,6 +19,7 @@ from flywheel.core.rooms import Plan, Proposal
 from flywheel.core.steps import Steps
 from flywheel.core.training import Base
 from flywheel.proc.children import mark
+from flywheel.proc.files import file_hash
 from flywheel.store import jobs as job_rows
 from flywheel.store import runs as run_rows
 from flywheel.store.datasets import record_dataset
@@ -79,7 +80,8 @@ class House:
         """Freeze a dataset as curation does; return its hash and the event that told of it."""
         self._datasets += 1
         digest = f"{line}-dataset-{self._datasets}"
-        splits = {"train": Split(rows=20, sha256="s")} | ({"valid": Split(rows=valid, sha256="v")} if valid else {})
+        rows = {"train": 20} | ({"valid": valid} if valid else {})
+        splits = {name: Split(rows=count, sha256=self._write(digest, name)) for name, count in rows.items()}
         manifest = DatasetManifest(
             hash=digest, line=line, number=self._datasets, parent=None, splits=splits, examples=17, fresh=9,
             replayed=3, created_at=self.clock.now(),
@@ -89,6 +91,12 @@ class House:
             seq = append(session, event)
             record_dataset(session, manifest, 100, seq)
         return digest, seq
+
+    def _write(self, digest: str, name: str) -> str:
+        path = self.places.datasets / digest / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}\n")
+        return file_hash(path)
 
     async def plan(self) -> Plan:
         """Return what a fresh room wants."""

@@ -14,6 +14,9 @@ from flywheel.core.errors import PermanentError
 from flywheel.proc import children
 
 _JOBS = Path(__file__).parent.parent.parent / "jobs"
+# One more than flywheel is told of: vLLM's CPU kernels give requests without an adapter the weights of the last slot
+# when adapters share their batch, so the last slot stays empty.
+SLOTS = "5"
 VLLM_ENV = {
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -91,9 +94,9 @@ def vllm_command(python: Path, base: Path, served_as: str, port: int) -> list[st
         "--max-lora-rank",
         "16",
         "--max-loras",
-        "2",
+        SLOTS,
         "--max-cpu-loras",
-        "4",
+        SLOTS,
         "--enforce-eager",
         "--disable-log-stats",
     ]
@@ -115,9 +118,9 @@ def double_command(python: Path, base: Path, served_as: str, port: int) -> list[
         "--max-lora-rank",
         "16",
         "--max-loras",
-        "2",
+        SLOTS,
         "--max-cpu-loras",
-        "4",
+        SLOTS,
     ]
 
 

@@ -184,7 +184,7 @@ path = "{world.agent_database}"
 
 [[servers]]
 url = "{world.server}"
-max_loras = 2
+max_loras = 4                     # the server was started for 5: docs/serving.md says why
 max_cpu_loras = 4
 max_lora_rank = 16
 
