@@ -55,7 +55,7 @@ class GatewaySettings(Frozen):
         return self.home / "capture.db"
 
     def first_routing(self) -> Routing:
-        """Return what applies until the daemon has written a routing: the upstreams set here, the base for each line."""
+        """Return what applies until the daemon has written a routing: these upstreams, the base for every line."""
         base = Alias(arms=(Arm(model=self.base_model, share=1.0, role="active"),)) if self.base_model else None
-        aliases = {line: base for line in self.lines} if base else {}
+        aliases = dict.fromkeys(self.lines, base) if base else {}
         return Routing(version=0, upstreams=self.upstreams, base_model=self.base_model, aliases=aliases)

@@ -378,7 +378,7 @@ BROKEN = {
         "base.fingerprint_is_frozen",
         "base.fingerprint_is_frosen",
         ("base.fingerprint_is_frozen",),
-    ),  # noqa: E501
+    ),
     "gates/tool-calling.toml": ("metric", "metrik", ("metrik", "metric")),
     "rollouts/careful.toml": ("\nshare", "\nshere", ("shere", "share")),
 }
