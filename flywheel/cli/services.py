@@ -4,9 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import ValidationError
 
 from flywheel.cli.contexts import AsJson, Config, out, settings_of, show_json
-from flywheel.core.errors import PermanentError
+from flywheel.core.errors import PermanentError, SettingsError
 from flywheel.daemon.logs import configure_logs
 from flywheel.daemon.notices import Notifier
 from flywheel.daemon.run import cycle_once, serve
@@ -53,15 +54,20 @@ def gateway_settings(settings: Settings) -> "GatewaySettings":
 
     section = settings.gateway
     bases = list(settings.bases.values())
-    return GatewaySettings(
-        home=settings.home,
-        host=section.host,
-        port=section.port,
-        capture=section.capture,
-        upstreams=tuple(server.url for server in settings.servers),
-        base_model=bases[0].served_as if bases else "",
-        lines=settings.lines,
-        body_limit=section.body_limit_mib * 1024 * 1024,
-        connect_timeout=section.connect_timeout,
-        drain_seconds=section.drain_seconds,
-    )
+    try:
+        return GatewaySettings(
+            home=settings.home,
+            host=section.host,
+            port=section.port,
+            capture=section.capture,
+            upstreams=tuple(server.url for server in settings.servers),
+            base_model=bases[0].served_as if bases else "",
+            lines=settings.lines,
+            body_limit=section.body_limit_mib * 1024 * 1024,
+            connect_timeout=section.connect_timeout,
+            drain_seconds=section.drain_seconds,
+        )
+    except ValidationError as error:
+        found = error.errors()[0]
+        where = ".".join(str(part) for part in found["loc"])
+        raise SettingsError(f"the gateway cannot use {where}: {found['msg']}", "see docs/settings.md") from error

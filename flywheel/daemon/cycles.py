@@ -91,7 +91,8 @@ class Cycle:
 
     async def _one(self, room: Room, proposal: Proposal, tally: "_Tally", dry_run: bool) -> None:  # noqa: FBT001
         intent = proposal.intent
-        if self._decisions.resting(intent):
+        if rest := self._decisions.resting(intent):
+            tally.rest(intent, rest)
             return
         check_facts(proposal.facts)
         policies = self._policies()
@@ -168,6 +169,11 @@ class _Tally:
         else:
             self.stopped.append(f"{intent.kind} {intent.subject}: {decision.sentence}")
             self.waits.setdefault(intent.line, []).append(decision.sentence)
+
+    def rest(self, intent: Intent, why: str) -> None:
+        if intent.line:
+            what = intent.kind.partition(".")[2].replace("_", " ")
+            self.waits.setdefault(intent.line, []).append(f"{what} {intent.subject} failed: {why}")
 
     def report(self, *, dry_run: bool) -> CycleReport:
         parts = [*self.done, *self.stopped, *self.failed]

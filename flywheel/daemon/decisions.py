@@ -11,7 +11,7 @@ from flywheel.core.ids import content_hash
 from flywheel.core.intents import Intent
 from flywheel.core.rooms import Proposal
 from flywheel.store import decisions as rows
-from flywheel.store.ledger import append
+from flywheel.store.ledger import append, events
 from flywheel.store.stores import Store
 
 log = structlog.get_logger()
@@ -21,6 +21,7 @@ KINDS = {
     Judgement.HOLD: "policy.intent_held",
     Judgement.REFUSE: "policy.intent_refused",
 }
+FAILED = "daemon.attempt_failed"
 _FIRST_REST = timedelta(seconds=10)
 _LONGEST_REST = timedelta(hours=6)
 
@@ -33,11 +34,15 @@ class Decisions:
         self._store = store
         self._clock = clock
 
-    def resting(self, intent: Intent) -> bool:
-        """Tell whether an intent that failed is not to be tried again yet."""
+    def resting(self, intent: Intent) -> str:
+        """Return why an intent that failed is not tried again yet, and when it is; empty when it may be tried."""
         with self._store.read() as session:
             until = rows.rests_until(session, intent.key)
-        return until is not None and until > self._clock.now()
+            if until is None or until <= self._clock.now():
+                return ""
+            told = events(session, kinds=(FAILED,), line=intent.line, subject=intent.subject, limit=20)
+        reasons = [event.body["reason"] for event in told if event.body.get("intent") == intent.kind]
+        return f"{reasons[-1] if reasons else 'it failed'} (tried again from {until:%H:%M:%S} UTC)"
 
     def record(self, proposal: Proposal, decision: Decision) -> int:
         """Write a decision to the ledger unless it is the last one again; return its number."""
@@ -70,7 +75,7 @@ class Decisions:
                 append(
                     session,
                     Event(
-                        kind="daemon.attempt_failed",
+                        kind=FAILED,
                         at=now,
                         line=intent.line,
                         subject=intent.subject,

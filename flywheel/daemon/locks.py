@@ -10,25 +10,37 @@ from pathlib import Path
 from flywheel.core.errors import ConflictError, SettingsError
 
 NAME = "daemon.lock"
+_SQLITE = "sqlite:///"
 
 
 @contextmanager
-def only_daemon(home: Path) -> Iterator[None]:
-    """Hold the home for the length of the block; refuse when another daemon holds it."""
+def only_daemon(home: Path, store_url: str = "") -> Iterator[None]:
+    """Hold the home, and a store file that lies elsewhere, for the block; refuse when another daemon holds either."""
+    path = Path(store_url.removeprefix(_SQLITE)) if store_url.startswith(_SQLITE) else home / "flywheel.db"
+    with _held(home / NAME, home, "home"):
+        if path.parent.resolve() == home.resolve():
+            yield
+            return
+        with _held(path.with_name(f"{path.name}.lock"), path, "store"):
+            yield
+
+
+@contextmanager
+def _held(file: Path, what: Path, name: str) -> Iterator[None]:
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o750)
-        lock = (home / NAME).open("a+")
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        lock = file.open("a+")
     except OSError as error:
         raise SettingsError(
-            f"home {home} cannot be used: {error.strerror}", "check home and its permissions"
+            f"{name} {what} cannot be used: {error.strerror}", f"check {name} and its permissions"
         ) from error
     with lock:
         try:
             _hold(lock.fileno())
         except BlockingIOError as error:
             raise ConflictError(
-                f"another daemon is at work on {home} (process {_holder(home)})",
-                "stop it first, or give this one a home of its own",
+                f"another daemon is at work on {what} (process {_holder(file)})",
+                f"stop it first, or give this one a {name} of its own",
             ) from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -57,8 +69,8 @@ def _hold(descriptor: int) -> None:
     return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _holder(home: Path) -> str:
+def _holder(file: Path) -> str:
     try:
-        return (home / NAME).read_text().strip() or "unknown"
+        return file.read_text().strip() or "unknown"
     except OSError:
         return "unknown"

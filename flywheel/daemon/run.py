@@ -35,7 +35,7 @@ STATUS = "daemon:status"
 async def serve(config: Path | None) -> None:
     """Run until SIGTERM or SIGINT; the step under way is finished first."""
     settings = load_settings(config)
-    with only_daemon(settings.home):
+    with only_daemon(settings.home, settings.store_url):
         base = ground(settings, SystemClock())
         try:
             async with _daemon(base, settings, config) as daemon:
@@ -49,7 +49,7 @@ async def cycle_once(settings: Settings, *, dry_run: bool = False) -> CycleRepor
     if dry_run:
         with _store_to_look_at(settings) as url:
             return await _cycle(settings.model_copy(update={"store": url}), dry_run=True)
-    with only_daemon(settings.home):
+    with only_daemon(settings.home, settings.store_url):
         return await _cycle(settings, dry_run=False)
 
 

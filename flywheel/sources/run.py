@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from flywheel.core.attempts import Attempt, Done, Retry
 from flywheel.core.clocks import Clock
+from flywheel.core.errors import SettingsError
 from flywheel.core.events import Event
 from flywheel.core.intents import Intent
 from flywheel.core.lines import Line
@@ -54,8 +55,11 @@ class SourcesRoom:
 
     def check(self) -> None:
         """Raise SettingsError when a source's column map does not fit its tables; for the start of the daemon."""
-        for reader in self._readers.values():
-            reader.check()
+        for name, reader in self._readers.items():
+            try:
+                reader.check()
+            except SettingsError as error:
+                raise SettingsError(f"source {name!r}: {error.message}", error.mend) from error
 
     def changed(self) -> bool:
         """Tell, without asking the store, whether a look would find anything that was not there at the last one."""

@@ -243,6 +243,12 @@ def test_the_gateway_refuses_to_listen_to_the_world(house: House) -> None:
     spawn("gateway", "--config", house.write('[gateway]\nhost = "0.0.0.0"')).refused(2, "this machine only")
 
 
+def test_the_gateway_names_a_model_name_it_cannot_use(house: House) -> None:
+    """A base or line whose name no request could carry is one line."""
+    text = '[bases.tiny]\npath = "/b"\nserved_as = "a\\u0001b"'
+    spawn("gateway", "--config", house.write(text)).refused(2, "the gateway cannot use base_model")
+
+
 @pytest.mark.parametrize("command", [("status",), ("cycle",)], ids=" ".join)
 def test_a_store_that_is_none_is_said(house: House, command: tuple[str, ...]) -> None:
     """A file that is no database is left as it is."""
@@ -276,7 +282,6 @@ MISUSED = {
     "explain 99999999999999999999999": ("nothing in the ledger is called",),
     "explain #7": ("nothing in the ledger is called",),
     "policy explain zzz": ("there is no line 'zzz'", "lines: tool-calling"),
-    "quarantine list --line l": ("belongs to no line",),
 }
 
 

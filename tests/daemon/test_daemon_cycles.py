@@ -148,7 +148,10 @@ async def test_a_failure_rests_and_comes_back(house: House, answer: Any, reason:
     assert (failed.cause, failed.subject, failed.body) == (1, "run-1", {"intent": "train.start_run", "reason": reason})
     room.answer = lambda _: Done(sentence="did it")
     house.clock.advance(pause - 0.1)
-    assert (await house.cycle(room).run()).sentence == "nothing new"
+    resting = await house.cycle(room).run()
+    assert resting.done == resting.failed == ()
+    (wait,) = resting.waits["l"]
+    assert wait.startswith(f"start run run-1 failed: {reason} (tried again from ")
     assert len(room.performed) == 1
     house.clock.advance(0.1)
     assert (await house.cycle(room).run()).done == ("did it",)

@@ -23,6 +23,8 @@ class Trl:
 
     def command(self, spec: TrainSpec, places: Places, valid_rows: int) -> Command:
         """Return the command that performs the run."""
+        # Without rows to validate on there is nothing to evaluate, and nothing to be patient about.
+        unseen = {} if valid_rows else {"eval_steps": 0, "patience": 0}
         return Command(
             argv=(str(places.python), str(_JOB), str(places.orders)),
             env=ENV,
@@ -32,6 +34,6 @@ class Trl:
                 "valid": str(places.dataset / "valid.jsonl") if valid_rows else None,
                 "out": str(places.folder / "out"),
                 "seed": spec.seed,
-                "hyperparameters": spec.hyperparameters.model_dump(mode="json"),
+                "hyperparameters": {**spec.hyperparameters.model_dump(mode="json"), **unseen},
             },
         )
