@@ -49,14 +49,21 @@ class Cycle:
     """Runs the rooms once, in the order of the loop."""
 
     def __init__(
-        self, store: Store, clock: Clock, rooms: Sequence[Room], policies: Callable[[], PolicySet], steps: Steps
+        self,
+        store: Store,
+        clock: Clock,
+        rooms: Sequence[Room],
+        policies: Callable[[], PolicySet],
+        steps: Steps,
+        echo: Callable[[], None] = lambda: None,
     ) -> None:
-        """Run these rooms under these policies."""
+        """Run these rooms under these policies; `echo` is called whenever the ledger holds something new."""
         self._store = store
         self._clock = clock
         self._rooms = rooms
         self._policies = policies
         self._steps = steps
+        self._echo = echo
         self._decisions = Decisions(store, clock)
 
     async def run(self, *, dry_run: bool = False, stopping: Callable[[], bool] = lambda: False) -> CycleReport:
@@ -71,6 +78,8 @@ class Cycle:
         report = tally.report(dry_run=dry_run)
         if report.changed and not dry_run:
             self._close(report)
+        if not dry_run:
+            self._echo()
         return report
 
     async def _propose(self, room: Room, tally: "_Tally") -> Sequence[Proposal]:
@@ -130,25 +139,23 @@ class Cycle:
             self._decisions.forget(intent)
             if attempt.changed:
                 tally.done.append(attempt.sentence)
-                log.info(intent.kind, subject=intent.subject, line=intent.line, sentence=attempt.sentence)
+            self._echo()
             return
         reason = attempt.reason + (f" — {attempt.mend}" if isinstance(attempt, Failed) and attempt.mend else "")
         wake = attempt.at if isinstance(attempt, Retry) else None
         if wake is not None:
             tally.look_again(max(0.05, (wake - self._clock.now()).total_seconds()))
-        if self._decisions.rest(intent, cause, reason, wake):
-            log.warning("daemon.attempt_failed", intent=intent.kind, subject=intent.subject, reason=reason)
+        self._decisions.rest(intent, cause, reason, wake)
         tally.failed.append(f"{intent.kind} {intent.subject}: {reason}")
 
     def _say_failed(self, room: str, reason: str, tally: "_Tally") -> None:
         tally.failed.append(f"{room}: {reason}")
-        log.error("daemon.attempt_failed", room=room, reason=reason)
+        log.error("daemon.room_failed", room=room, reason=reason)
 
     def _close(self, report: CycleReport) -> None:
         body = {"sentence": report.sentence, "done": list(report.done)}
         with self._store.write() as session:
             append(session, Event(kind="daemon.cycle_finished", at=self._clock.now(), body=body))
-        log.info("daemon.cycle_finished", sentence=report.sentence)
 
 
 class _Tally:

@@ -2,8 +2,6 @@
 
 from datetime import datetime, timedelta
 
-import structlog
-
 from flywheel.core.clocks import Clock
 from flywheel.core.decisions import Decision, Judgement
 from flywheel.core.events import Event
@@ -13,8 +11,6 @@ from flywheel.core.rooms import Proposal
 from flywheel.store import decisions as rows
 from flywheel.store.ledger import append, events
 from flywheel.store.stores import Store
-
-log = structlog.get_logger()
 
 KINDS = {
     Judgement.ALLOW: "policy.intent_allowed",
@@ -61,7 +57,6 @@ class Decisions:
             )
             seq = append(session, event)
             rows.remember(session, intent.key, digest, seq)
-        log.info(event.kind, intent=intent.kind, subject=intent.subject, line=intent.line, sentence=decision.sentence)
         return seq
 
     def rest(self, intent: Intent, cause: int | None, reason: str, until: datetime | None) -> bool:

@@ -15,6 +15,7 @@ from flywheel.core.serving import ModelServer
 from flywheel.core.steps import Steps
 from flywheel.curate.run import CurateRoom
 from flywheel.daemon.cycles import Cycle
+from flywheel.daemon.echoes import Echo
 from flywheel.daemon.kills import kill_listener
 from flywheel.daemon.places import policies_folder
 from flywheel.daemon.settings import Settings
@@ -41,6 +42,7 @@ class Ground:
         self.store = store
         self.clock = clock
         self.steps = steps
+        self.echo = Echo(store)
 
 
 class House:
@@ -56,7 +58,7 @@ class House:
     ) -> None:
         """Join the rooms in the order of the loop."""
         self.policies = policies
-        self.cycle = Cycle(base.store, base.clock, rooms, lambda: policies, base.steps)
+        self.cycle = Cycle(base.store, base.clock, rooms, lambda: policies, base.steps, base.echo.tell)
         self.watched = [source.path for source in settings.sources] + [settings.home / "capture.db"]
         self._store = base.store
         self._sources = sources

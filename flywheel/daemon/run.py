@@ -250,6 +250,6 @@ class Daemon:
             self._say("policy.policies_loaded", hash=digest, guardrails=len(self._house.policies.guardrails))
 
     def _say(self, kind: str, **body: object) -> None:
-        log.info(kind, **body)
         with self._base.store.write() as session:
             append(session, Event(kind=kind, at=self._base.clock.now(), body=body))
+        self._base.echo.tell()

@@ -1,0 +1,38 @@
+"""The log and the ledger tell the same story."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from flywheel.core.events import Event
+from flywheel.daemon.echoes import Echo
+from flywheel.store.ledger import append
+from flywheel.store.stores import Store, open_store, sqlite_url
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def write(store: Store, kind: str, **body: object) -> int:
+    """Append one event, as any process may."""
+    with store.write() as session:
+        return append(session, Event(kind=kind, at=NOW, subject="s", cause=None, body=body))
+
+
+def test_each_event_is_told_once_under_its_own_name(tmp_path: Path) -> None:
+    """What was there before stays untold; what comes is told once, whoever wrote it, trouble as a warning."""
+    with open_store(sqlite_url(tmp_path / "flywheel.db")) as store:
+        write(store, "daemon.started")
+        echo = Echo(store)
+        first = write(store, "operator.request_made", request="r", facts={"too": "long"})
+        second = write(store, "train.run_failed", error="boom")
+        with capture_logs() as told:
+            echo.tell()
+            echo.tell()
+    assert [(line["event"], line["log_level"], line["seq"]) for line in told] == [
+        ("operator.request_made", "info", first),
+        ("train.run_failed", "warning", second),
+    ]
+    assert told[0]["request"] == "r"
+    assert "facts" not in told[0]
+    assert told[1]["error"] == "boom"
