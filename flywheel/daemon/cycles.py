@@ -28,6 +28,8 @@ from flywheel.store.stores import Store
 
 log = structlog.get_logger()
 
+_DISK_PAUSE = timedelta(seconds=30)
+
 
 class CycleReport(Frozen):
     """What a cycle did, in one sentence and in numbers."""
@@ -85,6 +87,8 @@ class Cycle:
     async def _propose(self, room: Room, tally: "_Tally") -> Sequence[Proposal]:
         try:
             plan = await room.propose()
+            for proposal in plan.proposals:
+                check_facts(proposal.facts)
         except FlywheelError as error:
             self._say_failed(room.name, str(error), tally)
             return ()
@@ -101,9 +105,9 @@ class Cycle:
     async def _one(self, room: Room, proposal: Proposal, tally: "_Tally", dry_run: bool) -> None:  # noqa: FBT001
         intent = proposal.intent
         if rest := self._decisions.resting(intent):
-            tally.rest(intent, rest)
+            tally.rest(intent, rest.why)
+            tally.look_again(rest.seconds)  # no other event may come when the rest is over
             return
-        check_facts(proposal.facts)
         policies = self._policies()
         decision = judge(intent, proposal.facts, policies)
         if dry_run:
@@ -127,6 +131,10 @@ class Cycle:
             return Retry(at=self._clock.now() + timedelta(seconds=error.delay), reason=str(error))
         except FlywheelError as error:
             return Failed(reason=error.message, mend=error.mend)
+        except OSError as error:
+            # A disk that is full or a folder that is away comes back; the rests of a failure grow to hours.
+            reason = f"{error.filename or 'a file'} cannot be used: {error.strerror or error}"
+            return Retry(at=self._clock.now() + _DISK_PAUSE, reason=reason)
         except Exception as error:
             # The supervised edge: an unforeseen fault is recorded and tried again later, like any other.
             log.exception("daemon.attempt_failed", intent=intent.kind, subject=intent.subject)
@@ -143,9 +151,8 @@ class Cycle:
             return
         reason = attempt.reason + (f" — {attempt.mend}" if isinstance(attempt, Failed) and attempt.mend else "")
         wake = attempt.at if isinstance(attempt, Retry) else None
-        if wake is not None:
-            tally.look_again(max(0.05, (wake - self._clock.now()).total_seconds()))
-        self._decisions.rest(intent, cause, reason, wake)
+        until = self._decisions.rest(intent, cause, reason, wake)
+        tally.look_again(max(0.05, (until - self._clock.now()).total_seconds()))
         tally.failed.append(f"{intent.kind} {intent.subject}: {reason}")
 
     def _say_failed(self, room: str, reason: str, tally: "_Tally") -> None:

@@ -1,6 +1,7 @@
 """Writes decisions down, each once: an unchanged judgement on the same intent is not news."""
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from flywheel.core.clocks import Clock
 from flywheel.core.decisions import Decision, Judgement
@@ -22,6 +23,13 @@ _FIRST_REST = timedelta(seconds=10)
 _LONGEST_REST = timedelta(hours=6)
 
 
+class Rest(NamedTuple):
+    """Why an intent is not tried now, and for how many seconds more."""
+
+    why: str
+    seconds: float
+
+
 class Decisions:
     """Remembers, in the store, what was last said about each intent and when it may be tried again."""
 
@@ -30,15 +38,17 @@ class Decisions:
         self._store = store
         self._clock = clock
 
-    def resting(self, intent: Intent) -> str:
-        """Return why an intent that failed is not tried again yet, and when it is; empty when it may be tried."""
+    def resting(self, intent: Intent) -> Rest | None:
+        """Return why an intent that failed is not tried again yet, and for how long; None when it may be tried."""
+        now = self._clock.now()
         with self._store.read() as session:
             until = rows.rests_until(session, intent.key)
-            if until is None or until <= self._clock.now():
-                return ""
+            if until is None or until <= now:
+                return None
             told = events(session, kinds=(FAILED,), line=intent.line, subject=intent.subject, limit=20)
         reasons = [event.body["reason"] for event in told if event.body.get("intent") == intent.kind]
-        return f"{reasons[-1] if reasons else 'it failed'} (tried again from {until:%H:%M:%S} UTC)"
+        why = f"{reasons[-1] if reasons else 'it failed'} (tried again from {until:%H:%M:%S} UTC)"
+        return Rest(why, max(0.05, (until - now).total_seconds()))
 
     def record(self, proposal: Proposal, decision: Decision) -> int:
         """Write a decision to the ledger unless it is the last one again; return its number."""
@@ -59,13 +69,14 @@ class Decisions:
             rows.remember(session, intent.key, digest, seq)
         return seq
 
-    def rest(self, intent: Intent, cause: int | None, reason: str, until: datetime | None) -> bool:
-        """Let an intent rest after a failure; True when the failure is news."""
+    def rest(self, intent: Intent, cause: int | None, reason: str, until: datetime | None) -> datetime:
+        """Let an intent rest after a failure, and tell the ledger when that is news; return when the rest is over."""
         now = self._clock.now()
         with self._store.write() as session:
             attempts, news = rows.count_attempt(session, intent.key, reason)
             pause = min(_FIRST_REST * 2 ** min(attempts, 12), _LONGEST_REST)
-            rows.rest_until(session, intent.key, until or now + pause)
+            over = until or now + pause
+            rows.rest_until(session, intent.key, over)
             if news:
                 append(
                     session,
@@ -78,7 +89,7 @@ class Decisions:
                         body={"intent": intent.kind, "reason": reason},
                     ),
                 )
-        return news
+        return over
 
     def forget(self, intent: Intent) -> None:
         """Forget an intent that was satisfied: the same wish later is news again."""

@@ -168,9 +168,14 @@ def _serve(settings: Settings, base: Ground, lines: Mapping[str, Line]) -> Serve
         adapters=home / "adapters",
         servers=tuple(ModelServer(**server.model_dump()) for server in settings.servers),
         routing_file=home / "routing.json",
-        gateway=f"http://{settings.gateway.host}:{settings.gateway.port}",
+        gateway=_gateway(settings),
     )
     return ServeRoom(base.store, base.clock, lambda: lines, settings.base_models(), site)
+
+
+def _gateway(settings: Settings) -> str:
+    host = settings.gateway.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway.port}"
 
 
 def _server_view(settings: Settings) -> ServerView:

@@ -14,11 +14,11 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """Say that the service is up."""
-        self._send(f"READY=1\nSTATUS={status}")
+        self._send(f"READY=1\nSTATUS={_line(status)}")
 
     def status(self, status: str) -> None:
         """Say what the service is doing, in one line."""
-        self._send(f"STATUS={status}")
+        self._send(f"STATUS={_line(status)}")
 
     def alive(self) -> None:
         """Say that the service is not stuck."""
@@ -41,6 +41,11 @@ class Notifier:
                 channel.sendto(message.encode(), address)
             except OSError:
                 return  # systemd went away or restarts: the service's work does not depend on it
+
+
+def _line(text: str) -> str:
+    """Return a text as one line: in this protocol a line break begins another word to systemd."""
+    return " ".join(text.split())
 
 
 def watchdog_seconds() -> float | None:

@@ -127,19 +127,21 @@ class Daemon:
         try:
             while not self._stopping.is_set():
                 reasons = await self._wakeups.wait(self._settings.daemon.poll_seconds)
-                if self._reload:
-                    await self._do_reload()
                 if self._stopping.is_set():
                     break
                 try:
-                    if reasons or self._house.changed():
+                    if self._reload:
+                        await self._do_reload()
+                    # In a thread: a source that is locked or on a disk that hangs must not stop the loop's heart.
+                    if bool(reasons) or await asyncio.to_thread(self._house.changed):
                         await self._look(reasons)
                 except TemporaryError as error:
                     await self._wait_out(error)
         finally:
             beat.cancel()
             self._notifier.stopping()
-            self._say("daemon.stopped")
+            with contextlib.suppress(TemporaryError):  # what ran out must not turn an orderly end into a failure
+                self._say("daemon.stopped")
 
     async def _wait_out(self, error: TemporaryError) -> None:
         """Wait until what the store ran out of may be back, then look again; a stop does not wait."""
@@ -207,24 +209,26 @@ class Daemon:
             settings = load_settings(self._config)
             if settings.home != self._settings.home or settings.store_url != self._settings.store_url:
                 raise FlywheelError("home and store cannot change while the daemon runs", "restart it")  # noqa: TRY301
-            house = build_house(settings, self._base)
+            schedules = self._scheduled(settings)
+            house = await asyncio.to_thread(build_house, settings, self._base)
         except FlywheelError as error:
             kind = "policy.policies_rejected" if isinstance(error, PolicyError) else "daemon.settings_rejected"
-            self._say(kind, reason=str(error))
             self._notifier.ready(f"reload refused: {error}"[:200])
+            self._say(kind, reason=str(error))
             return
-        await self._move_to(house, settings)
+        self._move_to(house, settings, schedules)
+        self._notifier.ready("reloaded")
         self._note_policies()
         self._say("daemon.settings_reloaded", lines=list(settings.lines), policies=house.policies.hash)
-        self._notifier.ready("reloaded")
 
-    async def _move_to(self, house: House, settings: Settings) -> None:
+    def _move_to(self, house: House, settings: Settings, schedules: Schedules) -> None:
         self._hints.stop()
         self._schedules.stop()
         self._house.close()
         self._house, self._settings = house, settings
         self._hints = Hints(house.watched, self._wakeups.wake_from_thread)
-        self._schedules = self._scheduled(settings)
+        self._schedules = schedules
+        self._works.limits = work_limits(settings)
         self._hints.start()
         self._schedules.start()
 

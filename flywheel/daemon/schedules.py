@@ -1,5 +1,6 @@
 """Schedules: APScheduler says when, a key in the store says once."""
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from flywheel.core.clocks import Clock
-from flywheel.core.errors import SettingsError
+from flywheel.core.errors import SettingsError, TemporaryError
 from flywheel.store.counters import fire_once
 from flywheel.store.stores import Store
 
@@ -45,8 +46,9 @@ class Schedules:
         self._scheduler.shutdown(wait=False)
 
     def _once(self, name: str, action: Callable[[str], None]) -> None:
-        now = self._clock.now()
-        with self._store.write() as session:
+        now, first = self._clock.now(), True
+        # Where the store cannot say whether it is the first, twice is better than never: the next would be in a day.
+        with contextlib.suppress(TemporaryError), self._store.write() as session:
             first = fire_once(session, firing_key(name, now), now)
         if first:
             action(name)

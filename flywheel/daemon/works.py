@@ -53,7 +53,7 @@ class Works:
         self._store = store
         self._clock = clock
         self._steps = steps
-        self._limits = limits
+        self.limits = limits
         self._wake = wake
         self._followed: dict[str, asyncio.Task[None]] = {}
 
@@ -68,7 +68,7 @@ class Works:
             jobs = rows.open_jobs(session)
         jobs.sort(key=lambda job: job.state is JobState.QUEUED)
         for job in jobs:
-            room = len(self._followed) < self._limits.at_once
+            room = len(self._followed) < self.limits.at_once
             if job.id not in self._followed and (room or job.state is JobState.RUNNING):
                 self._take(job)
 
@@ -84,7 +84,7 @@ class Works:
         try:
             with self._store.write() as session:
                 # Only one daemon runs on a store, and this is it: whoever held the lease is gone.
-                token = rows.take_over(session, job.id, self._clock.now(), self._limits.lease)
+                token = rows.take_over(session, job.id, self._clock.now(), self.limits.lease)
         finally:
             self._steps.leave()
         task = asyncio.create_task(self._follow(job, token), name=job.id)
@@ -133,7 +133,7 @@ class Works:
             await self._wait_for_child(job, token)
             if (folder / job.spec["result"]).is_file():
                 return ""
-            if attempts >= self._limits.attempts or (attempts and _gave_up(folder)):
+            if attempts >= self.limits.attempts or (attempts and _gave_up(folder)):
                 return last_error(folder)
             await self._run(job, token, again=job.attempts + attempts > 0)
             attempts += 1
@@ -142,7 +142,7 @@ class Works:
         folder = Path(job.folder)
         (folder / "log.jsonl").unlink(missing_ok=True)
         env = {**os.environ, **job.spec.get("env", {})}
-        child = children.launch(job.spec["argv"], folder, env, self._limits.nice)
+        child = children.launch(job.spec["argv"], folder, env, self.limits.nice)
         self._steps.enter(f"run {job.kind}")
         with self._store.write() as session:
             rows.mark_running(session, job.id, token, children.mark(child.pid))
@@ -164,18 +164,18 @@ class Works:
     async def _wait_for_child(self, job: Job, token: int, child: "subprocess.Popen[bytes] | None" = None) -> None:
         """Return when no process is at work in the job's folder, renewing the lease all the while."""
         folder = Path(job.folder)
-        deadline = self._clock.monotonic() + self._limits.longest.total_seconds()
+        deadline = self._clock.monotonic() + self.limits.longest.total_seconds()
         renewed, seen = -1e9, _Progress(folder)
         while _alive(child, folder):
             if self._clock.monotonic() > deadline:
                 self._end(job, child)
                 await asyncio.sleep(_LOOK_SECONDS)
                 _alive(child, folder)  # sees our own child off
-                raise PermanentError(f"{job.id} ran longer than {self._limits.longest}", "raise daemon.job_hours")
+                raise PermanentError(f"{job.id} ran longer than {self.limits.longest}", "raise daemon.job_hours")
             if self._clock.monotonic() - renewed > 1.0:
                 renewed = self._clock.monotonic()
                 with self._store.write() as session:
-                    rows.renew(session, job.id, token, self._clock.now() + self._limits.lease, seen.look())
+                    rows.renew(session, job.id, token, self._clock.now() + self.limits.lease, seen.look())
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _end(self, job: Job, child: "subprocess.Popen[bytes] | None") -> None:

@@ -38,7 +38,11 @@ CREATE TABLE IF NOT EXISTS calls (
 );
 CREATE INDEX IF NOT EXISTS calls_at ON calls (at);
 """
-_INSERT = f"INSERT INTO calls ({', '.join(Call._fields)}) VALUES ({', '.join('?' * len(Call._fields))})"  # noqa: S608 - our own column names
+# A batch whose COMMIT failed may be there all the same: written again it must not stand in the way for ever.
+_INSERT = (
+    f"INSERT INTO calls ({', '.join(Call._fields)}) "  # noqa: S608 - our own column names
+    f"VALUES ({', '.join('?' * len(Call._fields))}) ON CONFLICT (id) DO NOTHING"
+)
 _FORGET_OLDEST = "DELETE FROM calls WHERE seq <= (SELECT min(seq) + (max(seq) - min(seq)) / 10 FROM calls)"
 
 

@@ -26,6 +26,7 @@ Flavour = Literal["cpu", "cuda"]
 KINDS: tuple[Kind, ...] = ("core", "train", "serve")
 MARKER = ".flywheel-whole"
 Say = Callable[[int, int, str], None]
+_GPU_SECONDS = 20
 
 
 class Environment(Frozen):
@@ -72,17 +73,17 @@ def why_not(env: Environment) -> str:
 
 def has_cuda() -> bool:
     """Tell whether this machine has a CUDA GPU, without loading anything that needs one."""
-    if shutil.which("nvidia-smi") is None:
-        return False
-    found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return found.returncode == 0 and "GPU" in found.stdout
+    return count_gpus() > 0
 
 
 def count_gpus() -> int:
     """Return how many CUDA GPUs this machine has."""
     if shutil.which("nvidia-smi") is None:
         return 0
-    found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=_GPU_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0  # a driver that hangs gives no work to anybody
     return found.stdout.count("GPU ") if found.returncode == 0 else 0
 
 

@@ -52,6 +52,7 @@ class _Tally:
     def __init__(self) -> None:
         self._proposals: list[Proposal] = []
         self._waits: dict[str, list[str]] = {}
+        self.on_its_way = False
 
     def propose(self, intent: Intent, cause: int | None, facts: dict[str, Value] | None = None) -> None:
         self._proposals.append(Proposal(intent=intent, facts=facts or {}, cause=cause))
@@ -62,9 +63,9 @@ class _Tally:
             if sentence not in waits:
                 waits.append(sentence)
 
-    @property
-    def waiting(self) -> bool:
-        return bool(self._waits)
+    def wait_a_moment(self, line: LineView | None, sentence: str) -> None:
+        self.on_its_way = True
+        self.wait(line, sentence)
 
     def plan(self, again_in: float | None) -> Plan:
         waits = {line: "; ".join(sentences) for line, sentences in self._waits.items()}
@@ -72,10 +73,11 @@ class _Tally:
 
 
 def _again_in(here: Situation, tally: _Tally) -> float | None:
-    """Return when to look again: soon at what is on its way, sometimes at a server that may have restarted."""
-    if tally.waiting or any(view.health != "answers" for view in here.servers):
+    """Return when to look again: soon at what is on its way, sometimes at a server that may have come or restarted."""
+    if tally.on_its_way or any(view.health == "slow" for view in here.servers):
         return WAITING_SECONDS
-    return WATCHING_SECONDS if any(view.releases for view in here.lines) else None
+    away = any(view.health != "answers" for view in here.servers)
+    return WATCHING_SECONDS if away or any(view.releases for view in here.lines) else None
 
 
 def _base_wait(line: LineView, here: Situation) -> str:
@@ -154,7 +156,7 @@ def _load(view: ServerView, here: Situation, tally: _Tally) -> None:
         if root == path and view.is_warm(release.name, path):
             continue
         if root is None and held >= view.server.max_cpu_loras:
-            tally.wait(line, f"{release.name} is not loaded yet: {_full(view)}")
+            tally.wait_a_moment(line, f"{release.name} is not loaded yet: {_full(view)}")
             continue
         held += root is None
         tally.propose(_load_intent(view, line, release, path), release.seq, _facts(line, release))
@@ -186,7 +188,7 @@ def _unload(view: ServerView, here: Situation, tally: _Tally) -> None:
         wait = _drain_wait(name, here)
         if wait:
             where = "is loaded from another place and" if name in elsewhere else "is not needed any more but"
-            tally.wait(line, f"{name} {where} stays on {view.url}: {wait}")
+            tally.wait_a_moment(line, f"{name} {where} stays on {view.url}: {wait}")
         elif line is not None:
             params: dict[str, Any] = {"server": view.url}
             why = "it was loaded from another place" if name in elsewhere else "nobody needs it"

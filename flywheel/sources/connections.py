@@ -39,12 +39,17 @@ class WatchedDatabase:
         self._lock_seconds = lock_seconds
         self._connection: sqlite3.Connection | None = None
         self._identity: Identity | None = None
-        self._openings = 0  # the database counts its changes anew on each connection
+        self._openings = 0
 
     @property
     def identity(self) -> Identity | None:
         """Return device and inode of the file that is open."""
         return self._identity
+
+    @property
+    def openings(self) -> int:
+        """Return how often the file was opened: the database counts its changes anew on each connection."""
+        return self._openings
 
     def version(self) -> tuple[int, int]:
         """Return a value that differs whenever the file was changed or replaced since; costs the same at any size."""

@@ -64,7 +64,9 @@ class GenericReader:
         return batch
 
     def _shape_of(self, connection: Any) -> Shape:
-        version = (int(connection.execute("PRAGMA schema_version").fetchone()[0]), id(connection))
+        # A shape of another file must never be used on this one: SQLite reads the quoted name of a column that is not
+        # there as a text, so that a missing `success` would be the word "success" in every row.
+        version = (int(connection.execute("PRAGMA schema_version").fetchone()[0]), self.database.openings)
         if self._shape is None or self._shape[0] != version:
             self._shape = (version, shape_of(connection, self.settings))
         return self._shape[1]

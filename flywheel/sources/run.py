@@ -69,9 +69,10 @@ class SourcesRoom:
         news = False
         for name, changed in watched.items():
             found = self._look(name, changed)
-            news = news or found.changed or found.problem != self._problems.get(name, "")
+            asked = found.full and not found.problem  # a source that is away is read anew when it is back
+            news = news or found.changed or asked or found.problem != self._problems.get(name, "")
             self._problems[name] = found.problem
-        return news or bool(self._full)
+        return news
 
     def ask_full_look(self) -> None:
         """Have everything read again; what is stored already stays as it is."""

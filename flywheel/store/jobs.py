@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, false, update
 from sqlmodel import Session, col, select
 
 from flywheel.core.errors import ConflictError
@@ -88,7 +88,8 @@ def open_jobs(session: Session, kind: str | None = None) -> list[Job]:
 
 def unhandled_jobs(session: Session, kind: str) -> list[Job]:
     """Return the jobs of a kind that their room has not seen to: queued, running or ended."""
-    query = select(JobRow).where(JobRow.kind == kind, col(JobRow.handled).is_(False)).order_by(col(JobRow.id))
+    # As the partial index says it: the cost is what is unhandled, not every job there ever was.
+    query = select(JobRow).where(JobRow.kind == kind, col(JobRow.handled) == false()).order_by(col(JobRow.id))
     return [_job(row) for row in session.exec(query).all()]
 
 

@@ -70,7 +70,6 @@ def _event(row: LedgerRow) -> Event:
 
 def subjects_like(session: Session, name: str) -> list[str]:
     """Return the subjects that are, or begin with, a name."""
-    query = (
-        select(LedgerRow.subject).distinct().where(col(LedgerRow.subject).startswith(name, autoescape=True)).limit(50)
-    )
-    return sorted(session.exec(query).all())
+    begin = col(LedgerRow.subject).startswith(name, autoescape=True)
+    query = select(LedgerRow.subject).distinct().where(begin).order_by(LedgerRow.subject)
+    return list(session.exec(query.limit(50)).all())  # in order: the name itself comes before what it only begins

@@ -1,7 +1,8 @@
 """Opening the store: engine, pragmas, short transactions, errors as values of our own tree."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -73,9 +74,9 @@ def open_store(url: str, steps: Steps | None = None) -> Store:
     """Open the store, creating or migrating its schema first."""
     from flywheel.store.migrating import migrate  # alembic costs 10 MB that only opening needs
 
+    engine = make_engine(url)
     _make_parent(url)
     with _translated():
-        engine = make_engine(url)
         migrate(engine)
     return Store(engine, steps)
 
@@ -111,9 +112,12 @@ def _make_parent(url: str) -> None:
         database = make_url(url).database if url.startswith("sqlite") else None
     if database and database != ":memory:":
         try:
-            Path(database).parent.mkdir(parents=True, exist_ok=True)
+            Path(database).parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"cannot make the folder of {database}: {error.strerror}", "check home") from error
+        # It holds the agent's conversations: nobody else's from the first byte. What is wrong here, SQLite says better.
+        with suppress(OSError):
+            os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _on_connect(connection: Any, _record: ConnectionPoolEntry) -> None:

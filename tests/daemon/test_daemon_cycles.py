@@ -248,3 +248,35 @@ async def test_every_deed_is_a_boundary_of_its_own(house: House) -> None:
         "decide train.start_run: begin", "decide train.start_run: end", "train.start_run: begin",
         "train.start_run: end",
     ]  # fmt: skip
+
+
+@pytest.mark.asyncio
+async def test_a_rest_ends_by_itself(house: House) -> None:
+    """While an intent rests every cycle asks to be woken when the rest is over: no other event may come by then."""
+    room = Scripted(wants=[proposal()])
+    room.answer = lambda _: Failed(reason="no room")
+    assert (await house.cycle(room).run()).again_in == pytest.approx(10)
+    house.clock.advance(4)
+    assert (await house.cycle(room).run()).again_in == pytest.approx(6)
+
+
+@pytest.mark.asyncio
+async def test_a_fact_nobody_declared_is_the_fault_of_its_room_alone(house: House) -> None:
+    """A reading that is not in the registry stops the room that took it, not the daemon and not the other rooms."""
+    wrong = proposal().model_copy(update={"facts": {"dataset.examples": "many"}})
+    report = await house.cycle(Scripted("curate", [wrong]), Scripted("train", [proposal()])).run()
+    assert report.done == ("did run-1",)
+    assert report.failed == ("curate: TypeError: fact 'dataset.examples' is a int, got 'many'",)
+
+
+@pytest.mark.asyncio
+async def test_a_disk_that_is_full_is_tried_again_soon(house: House) -> None:
+    """What the disk does not take now it may take in half a minute; the rests of other failures grow to hours."""
+    room = Scripted(wants=[proposal()])
+    room.answer = raising(OSError(28, "No space left on device", "datasets/x"))
+    for _ in range(6):
+        report = await house.cycle(room).run()
+        house.clock.advance(30)
+    assert len(room.performed) == 6
+    assert report.failed == ("train.start_run run-1: datasets/x cannot be used: No space left on device",)
+    assert len(house.events("daemon.attempt_failed")) == 1

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -152,3 +153,50 @@ async def test_bad_settings_are_turned_down_on_reload(store: Store, quiet: Quiet
         looks = quiet.looks
         quiet.news = True
         await until(lambda: quiet.looks > looks)
+
+
+@pytest.mark.asyncio
+async def test_a_bad_schedule_is_turned_down_on_reload(store: Store, quiet: QuietHouse, tmp_path: Path) -> None:
+    """A cron line that is none ends neither the daemon nor the house that runs."""
+    config = tmp_path / "flywheel.toml"
+    config.write_text(f'home = "{tmp_path}"\n[daemon]\nfull_look = "every night"\n')
+    async with running(store, quiet, tmp_path) as daemon:
+        daemon._config = config
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: "daemon.settings_rejected" in kinds(store))
+        assert not quiet.closed
+        looks = quiet.looks
+        quiet.news = True
+        await until(lambda: quiet.looks > looks)
+
+
+@pytest.mark.asyncio
+async def test_reloaded_limits_hold_for_work_that_is_started_then(
+    store: Store, quiet: QuietHouse, tmp_path: Path
+) -> None:
+    """Changed settings are in force, those of long work too."""
+    config = tmp_path / "flywheel.toml"
+    config.write_text(
+        f'home = "{tmp_path}"\nstore = "sqlite:///{tmp_path / "flywheel.db"}"\n[daemon]\njob_attempts = 9\n'
+    )
+    async with running(store, quiet, tmp_path) as daemon:
+        daemon._settings = daemon._settings.model_copy(update={"store": f"sqlite:///{tmp_path / 'flywheel.db'}"})
+        daemon._config = config
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: "daemon.settings_reloaded" in kinds(store))
+        assert daemon._works.limits.attempts == 9
+
+
+@pytest.mark.asyncio
+async def test_a_source_that_hangs_does_not_stop_the_heart(store: Store, quiet: QuietHouse, tmp_path: Path) -> None:
+    """While a look at a source blocks, the loop turns: systemd hears that the daemon lives."""
+    freed = threading.Event()
+    quiet.changed = lambda: not freed.wait(10)  # type: ignore[method-assign]
+    async with running(store, quiet, tmp_path):
+        turns = 0
+        async with asyncio.timeout(5):
+            for _ in range(20):
+                await asyncio.sleep(0.005)
+                turns += 1
+        freed.set()
+    assert turns == 20

@@ -10,11 +10,12 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flywheel.core.clocks import ManualClock
-from flywheel.core.errors import ConflictError, SettingsError
+from flywheel.core.errors import ConflictError, ResourceError, SettingsError
 from flywheel.daemon.locks import daemon_runs, only_daemon
 from flywheel.daemon.notices import Notifier, watchdog_seconds
 from flywheel.daemon.schedules import Schedules, firing_key
@@ -176,6 +177,12 @@ def test_systemd_hears_every_word(ear: tuple[str, socket.socket]) -> None:
     assert heard[4] == "STOPPING=1"
 
 
+def test_a_line_break_is_no_word_to_systemd(ear: tuple[str, socket.socket]) -> None:
+    """A reason of several lines is one line of status: none of them is taken for an order."""
+    Notifier(ear[0]).status("it failed:\nSTOPPING=1")
+    assert ear[1].recv(1000).decode() == "STATUS=it failed: STOPPING=1"
+
+
 def test_the_address_comes_from_systemd(ear: tuple[str, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an address of its own the notifier takes NOTIFY_SOCKET."""
     monkeypatch.setenv("NOTIFY_SOCKET", ear[0])
@@ -229,3 +236,15 @@ def test_it_dies_once_at_every_boundary(tmp_path: Path) -> None:
     assert path.read_text().splitlines() == [
         "deed: begin", "deed: before write 1", "deed: after write 1", "deed: end",
     ]  # fmt: skip
+
+
+def test_a_firing_the_store_cannot_note_is_not_lost(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk at that minute costs at most a second look, never the look of the day."""
+    heard: list[str] = []
+
+    def full() -> Any:
+        raise ResourceError("the store cannot write", "free disk space")
+
+    monkeypatch.setattr(store, "write", full)
+    Schedules(store, ManualClock())._once("full look", heard.append)
+    assert heard == ["full look"]

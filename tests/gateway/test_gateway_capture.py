@@ -174,6 +174,18 @@ def test_a_row_that_cannot_be_stored_does_not_block_the_others(tmp_path: Path) -
     assert writer.close().written == 1
 
 
+def test_a_batch_that_was_stored_after_all_does_not_block_the_others(tmp_path: Path) -> None:
+    """A commit may fail and have happened: the same calls come again, are stored once, and stop nobody."""
+    path = tmp_path / "c.db"
+    for batch in ((0, 1), (1, 2)):
+        writer = CaptureWriter(path, SystemClock())
+        for number in batch:
+            writer.offer(call(number))
+        writer.start()
+        assert writer.close().dropped == 0
+    assert stored(path) == ["c0", "c1", "c2"]
+
+
 def test_what_cannot_be_written_by_the_end_is_counted(tmp_path: Path) -> None:
     """Closing is bounded, and what is left is a counted loss."""
     path = tmp_path / "c.db"

@@ -52,7 +52,7 @@ def test_the_flavour_follows_the_machine(gpu: bool, flavour: str, monkeypatch: p
 
 
 def test_gpus_are_counted_by_the_drivers_own_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two GPUs are two; a driver that fails, or none at all, is no GPU."""
+    """Two GPUs are two; a driver that fails or hangs, or none at all, is no GPU."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert (environments.has_cuda(), environments.count_gpus()) == (False, 0)
     tool = tmp_path / "nvidia-smi"
@@ -60,6 +60,9 @@ def test_gpus_are_counted_by_the_drivers_own_word(tmp_path: Path, monkeypatch: p
     tool.chmod(0o755)
     assert (environments.has_cuda(), environments.count_gpus()) == (True, 2)
     tool.write_text("#!/bin/sh\necho 'No devices were found, GPU or not'\nexit 9\n")
+    assert (environments.has_cuda(), environments.count_gpus()) == (False, 0)
+    tool.write_text("#!/bin/sh\nwhile :; do :; done\n")
+    monkeypatch.setattr(environments, "_GPU_SECONDS", 0.1)
     assert (environments.has_cuda(), environments.count_gpus()) == (False, 0)
 
 

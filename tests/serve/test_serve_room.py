@@ -386,3 +386,17 @@ async def test_the_gateway_is_not_asked_while_nobody_leaves(stage):
         room._readings._gateway = lambda: asked.append(1)
         assert (await asyncio.wait_for(room.propose(), 2)).proposals == ()
         assert asked == []
+
+
+@pytest.mark.asyncio
+async def test_it_looks_often_only_at_what_is_on_its_way(stage):
+    """A server that is away for days is looked at now and then; what drains is looked at again at once."""
+    async with stage() as house:
+        name = house.publish(1)
+        await house.settle()
+        house.move(name, "rejected")
+        assert (await house.room().propose()).again_in == 1.0
+        await house.servers[0].stop()
+        await house.cycle()
+        assert "cannot be reached" in await house.waits()
+        assert (await house.room().propose()).again_in == 5.0

@@ -202,3 +202,46 @@ async def test_odd_success_values_are_unknown(house, agent):
         agent.call(f"t{number}")
     await house.cycle()
     assert house.labels() == {"unknown": 6}
+
+
+@pytest.mark.asyncio
+async def test_a_source_that_is_away_asks_for_no_look(store, tmp_path, house):
+    """A full look that waits for a missing source costs nothing until the source is back."""
+    away = type(house)(store, GenericSource(name="late", path=tmp_path / "late.db"))
+    await away.cycle()
+    away.room.changed()
+    away.room.ask_full_look()
+    assert [away.room.changed() for _ in range(3)] == [False, False, False]
+    late = sqlite3.connect(tmp_path / "late.db")
+    late.execute("CREATE TABLE x (y)")
+    late.close()
+    assert away.room.changed()
+    away.room.close()
+
+
+@pytest.mark.asyncio
+async def test_another_file_is_not_read_by_the_columns_of_the_one_before(house, agent, tmp_path):
+    """A replaced file with other columns is looked at anew: a column that is gone is never taken for success."""
+    agent.task("t1", 1)
+    agent.call("t1")
+    await house.cycle()
+    assert house.labels() == {"positive": 1}
+    agent.close()
+    for name in ("agent.db-wal", "agent.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    for number in range(5):
+        other = type(agent)(tmp_path / "other.db", _OTHER_SCHEMA)
+        other.run("INSERT INTO task_runs VALUES (?, 0, '2026-01-01T10:00:00Z', '', '')", f"failed-{number}")
+        other.call(f"failed-{number}")
+        other.close()
+        (tmp_path / "other.db").replace(agent.path)
+        await house.cycle()
+    assert house.labels() == {"positive": 1, "negative": 5}
+
+
+_OTHER_SCHEMA = """
+CREATE TABLE task_runs (task_id TEXT PRIMARY KEY, passed INTEGER, created_at TEXT NOT NULL, session TEXT, repo TEXT);
+CREATE TABLE llm_calls (id INTEGER PRIMARY KEY, task_id TEXT, call_type TEXT, model TEXT, system_prompt TEXT,
+  prompt TEXT, messages TEXT, response TEXT, timestamp TEXT, latency_ms REAL);
+CREATE INDEX llm_calls_task ON llm_calls (task_id);
+"""

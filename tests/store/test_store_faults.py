@@ -181,3 +181,11 @@ def test_a_broken_promise_of_ours_is_not_dressed_up(store: Store) -> None:
         session.flush()
         session.connection().exec_driver_sql("INSERT INTO schedules (key, at) VALUES ('k', '2026')")
     assert not isinstance(caught.value, FlywheelError)
+
+
+def test_the_store_is_its_own_users_only(tmp_path: Path) -> None:
+    """The file with the conversations, and what SQLite puts beside it, is readable by nobody else from the start."""
+    with open_store(sqlite_url(tmp_path / "new" / "flywheel.db")) as opened, opened.read():
+        found = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+    assert found["flywheel.db"] == 0o600
+    assert set(found.values()) == {0o600}

@@ -96,3 +96,12 @@ def test_subjects_are_found_by_their_beginning(store: Store) -> None:
         assert subjects_like(session, "run-1") == ["run-1", "run-12"]
         assert subjects_like(session, "50%") == ["50%"]
         assert subjects_like(session, "_") == []
+
+
+def test_a_name_is_found_among_the_many_it_begins(store: Store) -> None:
+    """The name itself is always among those found, however many longer ones there are."""
+    with store.write() as session:
+        for number in (*range(199, 99, -1), 1):
+            append(session, event(1).model_copy(update={"subject": f"plan@{number}"}))
+    with store.read() as session:
+        assert subjects_like(session, "plan@1")[0] == "plan@1"
