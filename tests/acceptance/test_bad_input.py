@@ -304,7 +304,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost_or_doubled(home: BadWorld, smal
     daemon = home.start_daemon()
     wait(lambda: home.said("daemon.started"), "the start")
     home.lessons(0, 20)
-    wait(lambda: home.said("sources.ingest_outcomes"), "the first outcomes")
+    wait(lambda: home.said("sources.outcomes_ingested"), "the first outcomes")
     fill(small_disk / "ballast")
     home.lessons(20, 300)
     wait(lambda: home.said("free disk space; nothing was lost"), "the word about the disk")
