@@ -108,25 +108,34 @@ def write_home(home, port):
     (home / "flywheel.toml").write_text(SETTINGS.format(home=home, port=port))
 
 
-async def measure(outcomes, port):
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        write_agent(home / "agent.db", outcomes)
-        bare = bare_loop(home / "agent.db", home / "bare.db")
-        write_home(home, port)
-        settings = load_settings(home / "flywheel.toml")
-        base = ground(settings, SystemClock())
-        house = build_house(settings, base)
-        began = time.perf_counter()
-        while (await house.cycle.run()).changed:
-            pass
-        print(f"{outcomes:>9,} outcomes: ingested and admitted in {time.perf_counter() - began:.1f} s "
-              f"(a bare read-parse-insert loop: {bare:.1f} s)")  # fmt: skip
-        times = [await idle_cycle(house) for _ in range(ROUNDS)]
-        looks = [look(house) for _ in range(ROUNDS)]
+async def ingested(home, outcomes, port):
+    """Return a house that has read and admitted everything there is, and its store."""
+    write_agent(home / "agent.db", outcomes)
+    bare = bare_loop(home / "agent.db", home / "bare.db")
+    write_home(home, port)
+    settings = load_settings(home / "flywheel.toml")
+    base = ground(settings, SystemClock())
+    house = build_house(settings, base)
+    began = time.perf_counter()
+    while (await house.cycle.run()).changed:
+        pass
+    print(f"{outcomes:>9,} outcomes: ingested and admitted in {time.perf_counter() - began:.1f} s "
+          f"(a bare read-parse-insert loop: {bare:.1f} s)")  # fmt: skip
+    return house, base.store
+
+
+async def measure(sizes, folder, port):
+    """Return for each size the medians of a cycle and a look, in rounds that take turns: noise meets all of them."""
+    houses = {size: await ingested(folder / str(size), size, port) for size in sizes}
+    cycles, looks = {size: [] for size in sizes}, {size: [] for size in sizes}
+    for _ in range(ROUNDS):
+        for size, (house, _) in houses.items():
+            cycles[size].append(await idle_cycle(house))
+            looks[size].append(look(house))
+    for house, store in houses.values():
         house.close()
-        base.store.close()
-        return statistics.median(times), statistics.median(looks), *watch_daemon(home)
+        store.close()
+    return {size: (statistics.median(cycles[size]), statistics.median(looks[size])) for size in sizes}
 
 
 async def idle_cycle(house):
@@ -168,8 +177,13 @@ async def main(sizes):
     configure_logs(level=logging.WARNING)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    found = {size: await measure(size, server.server_port) for size in sizes}
-    for size, (cycle, looked, memory, share) in found.items():
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            (Path(folder) / str(size)).mkdir()
+        found = await measure(sizes, Path(folder), server.server_port)
+        daemons = {size: watch_daemon(Path(folder) / str(size)) for size in sizes}
+    for size, (cycle, looked) in found.items():
+        memory, share = daemons[size]
         print(f"{size:>9,} outcomes: {cycle * 1e3:.2f} ms a cycle with nothing new, {looked * 1e3:.3f} ms a look; "
               f"the idle daemon: {memory:.0f} MB, {share:.2%} of a core")  # fmt: skip
     small, large = found[min(sizes)], found[max(sizes)]
