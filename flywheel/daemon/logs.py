@@ -28,4 +28,13 @@ def configure_logs(stream: TextIO | None = None, level: int = logging.INFO) -> N
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[_Libraries()], level=max(level, logging.WARNING), force=True)
+
+
+class _Libraries(logging.Handler):
+    """Sends what a library logs the way our own lines go: one document a line, whoever speaks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it under one event name, with the library's."""
+        said = structlog.get_logger().bind(library=record.name, message=record.getMessage())
+        said.log(record.levelno, "daemon.library_spoke", exc_info=record.exc_info)

@@ -1,7 +1,8 @@
 """The room itself: looks at every source, reads what changed, stores it with its cursor in one transaction."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,9 @@ class SourcesRoom:
                 batch = self._read(reader, full=full and turn == 0)
             except SourceProblemError as problem:
                 return self._failed(_health(self._kinds[name], name), name, problem, cause)
+            with _read_again_unless_kept(reader):
+                stored = self._keep(name, batch, cause)
             self._full.discard(name)
-            stored = self._keep(name, batch, cause)
             new, changed, more = new + stored.new, changed + stored.changed, batch.more
             if not more:
                 break
@@ -185,7 +187,7 @@ class SourcesRoom:
                 batch = self._capture.read(known)
             except SourceProblemError as problem:
                 return self._failed(_health(CAPTURE, CAPTURE_NAME), CAPTURE_NAME, problem, cause)
-            with self._store.write() as session:
+            with _read_again_unless_kept(self._capture), self._store.write() as session:
                 stored = attribute(session, batch.calls)
                 if batch.cursor != known:
                     move_cursor(session, _capture_cursor(), batch.cursor)
@@ -249,6 +251,16 @@ def _follow_tasks(session: Session, name: str, batch: Batch) -> None:
     pending_tasks.settle(session, name, [task.task for task in batch.tasks if task.settled])
     open_tasks = {task.task: task.first for task in batch.tasks if not task.settled and task.first}
     pending_tasks.keep_pending(session, name, open_tasks)
+
+
+@contextmanager
+def _read_again_unless_kept(reader: Reader | CaptureReader) -> Iterator[None]:
+    """Let a reader forget that it saw what could not be stored: nothing else may change before the next look."""
+    try:
+        yield
+    except BaseException:
+        reader.close()
+        raise
 
 
 def _selecting(lines: Mapping[str, Line], source: SourceSituation) -> tuple[str, ...]:

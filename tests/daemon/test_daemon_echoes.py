@@ -1,12 +1,17 @@
 """The log and the ledger tell the same story."""
 
+import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from flywheel.core.events import Event
 from flywheel.daemon.echoes import Echo
+from flywheel.daemon.logs import configure_logs
 from flywheel.store.ledger import append
 from flywheel.store.stores import Store, open_store, sqlite_url
 
@@ -36,3 +41,18 @@ def test_each_event_is_told_once_under_its_own_name(tmp_path: Path) -> None:
     assert told[0]["request"] == "r"
     assert "facts" not in told[0]
     assert told[1]["error"] == "boom"
+
+
+def test_a_library_speaks_as_we_do(capfd: pytest.CaptureFixture[str]) -> None:
+    """What a library logs is one JSON document a line like everything else, and says which library."""
+    configure_logs()
+    try:
+        logging.getLogger("watchdog").warning("called when the thread is %s", "inactive")
+        logging.getLogger("watchdog").info("chatter")
+    finally:
+        logging.getLogger().handlers.clear()
+        structlog.reset_defaults()
+    (line,) = capfd.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["library"], told["level"]) == ("daemon.library_spoke", "watchdog", "warning")
+    assert told["message"] == "called when the thread is inactive"

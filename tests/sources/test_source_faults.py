@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 from flywheel.core.attempts import Retry
-from flywheel.core.errors import SettingsError
+from flywheel.core.errors import ResourceError, SettingsError
 from flywheel.sources.connections import WatchedDatabase
 from flywheel.sources.problems import SourceProblemError
 from flywheel.sources.settings import GenericSource
@@ -245,3 +245,22 @@ CREATE TABLE llm_calls (id INTEGER PRIMARY KEY, task_id TEXT, call_type TEXT, mo
   prompt TEXT, messages TEXT, response TEXT, timestamp TEXT, latency_ms REAL);
 CREATE INDEX llm_calls_task ON llm_calls (task_id);
 """
+
+
+@pytest.mark.asyncio
+async def test_what_could_not_be_stored_is_read_again(house, agent, monkeypatch):
+    """A disk that was full during a look hides nothing: the next look finds it, though the agent wrote nothing more."""
+    agent.task("t1", 1)
+    agent.call("t1")
+    with monkeypatch.context() as full:
+        full.setattr(house.store, "write", _no_room)
+        with pytest.raises(ResourceError):
+            await house.cycle()
+    assert house.room.changed()
+    await house.cycle()
+    assert house.labels() == {"positive": 1}
+    assert not house.room.changed()
+
+
+def _no_room():
+    raise ResourceError("the store cannot write", "free disk space")
