@@ -6,9 +6,24 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from flywheel import __version__
-from flywheel.cli import demos, environments, explanations, policies, requests, services, sources, statuses
+from flywheel.cli import (
+    datasets,
+    demos,
+    environments,
+    evidence,
+    examples,
+    explanations,
+    forgetting,
+    outcomes,
+    policies,
+    profiles,
+    requests,
+    services,
+    sources,
+    statuses,
+)
 from flywheel.cli.contexts import err, out
-from flywheel.cli.listings import noun_app
+from flywheel.cli.listings import Command, noun_app
 from flywheel.core.errors import FlywheelError
 from flywheel.store.listings import NOUNS
 
@@ -42,14 +57,25 @@ app.command("status", epilog="Example: flywheel status --json")(statuses.status)
 app.command("decisions", epilog="Example: flywheel decisions --follow --kind rollout.")(statuses.decisions)
 app.command("explain", epilog="Example: flywheel explain tool-calling@1")(explanations.explain)
 app.command("train", epilog="Example: flywheel train tool-calling")(requests.train)
+app.command("forget", epilog="Example: flywheel forget --session ses_1 --dry-run")(forgetting.forget)
 app.command("demo", epilog="Example: flywheel demo --keep")(demos.demo)
 app.add_typer(policies.app, name="policy")
 app.add_typer(environments.app, name="env")
 app.add_typer(sources.app, name="sources")
+#: Nouns that are listed and shown in ways of their own.
+_OWN: dict[str, tuple[Command | None, Command]] = {
+    "outcomes": (outcomes.list_, outcomes.show),
+    "examples": (examples.list_, examples.show),
+    "datasets": (None, profiles.show),
+}
 for _noun in NOUNS:
-    _app = noun_app(_noun)
+    _app = noun_app(_noun, *_OWN.get(_noun, ()))
     if _noun == "adapters":
         requests.add_to(_app)
+    if _noun == "examples":
+        evidence.add_to(_app)
+    if _noun == "datasets":
+        datasets.add_to(_app)
     app.add_typer(_app, name=_noun)
 
 

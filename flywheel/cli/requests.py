@@ -96,7 +96,12 @@ def _ask(wish: Wish, wait: float, as_json: bool, config: Path | None) -> None:
             raise MisuseError(
                 f"{line!r} is not a line of the settings", f"lines: {', '.join(settings.lines) or 'none'}"
             )
-        answered = _wait(store, _write(store, line, wish), wait)
+        answered = wait_for(store, _write(store, line, wish), wait)
+    show_answer(answered, as_json)
+
+
+def show_answer(answered: Request, as_json: bool) -> None:
+    """Say what became of a request; one that was refused is a failure."""
     if as_json:
         show_json(answered.model_dump(mode="json"))
     elif answered.state == "refused":
@@ -128,7 +133,8 @@ def _write(store: Store, line: str, wish: Wish) -> Request:
     return request
 
 
-def _wait(store: Store, request: Request, seconds: float) -> Request:
+def wait_for(store: Store, request: Request, seconds: float) -> Request:
+    """Return the request as soon as it was answered, or as it stands after so many seconds."""
     end = time.monotonic() + seconds
     while True:
         with store.read() as session:

@@ -16,8 +16,10 @@ EVENTS: Mapping[str, str] = MappingProxyType(
         "sources.row_quarantined": "a row could not be read as an outcome, or held a secret",
         "sources.source_failed": "a source cannot be read; it is tried again",
         "sources.source_recovered": "a source that failed can be read again",
+        "sources.written_back": "a dataset or an adapter was told to an agent's own training tables",
         "curate.examples_admitted": "outcomes became examples",
         "curate.dataset_frozen": "a dataset was frozen under its hash",
+        "curate.examples_superseded": "examples in frozen datasets lost their evidence; adapters they taught are named",
         "policy.intent_allowed": "every guardrail agreed to an intent",
         "policy.intent_held": "a guardrail holds an intent until facts change",
         "policy.intent_refused": "a guardrail refused an intent",
@@ -57,6 +59,7 @@ EVENTS: Mapping[str, str] = MappingProxyType(
         "daemon.settings_rejected": "changed settings were turned down; the ones before stay in force",
         "operator.request_made": "a person asked for something",
         "operator.override_recorded": "a person overrode the gate, with a reason",
+        "operator.records_forgotten": "what a person wanted forgotten is gone, and what learned from it is named",
         "operator.request_refused": "a person's request cannot be satisfied",
     }
 )

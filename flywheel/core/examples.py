@@ -6,14 +6,18 @@ from typing import Any, Literal
 from pydantic import Field
 
 from flywheel.core.frozen import Frozen
-from flywheel.core.ids import content_hash
-from flywheel.core.outcomes import Message
+from flywheel.core.ids import texts_hash
+from flywheel.core.outcomes import Message, Origin
 
-Origin = Literal["logged", "synthetic", "teacher", "harness"]
+_SPACES = b" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"  # what is white space to `str.split`, of ASCII
+Form = Literal["as_logged", "instruction_to_code", "edits"]
 
 
 class Example(Frozen):
-    """One conversation worth learning, which knows where it came from."""
+    """One conversation worth learning, which knows where it came from.
+
+    `logged` is the question's key and the answer as they were logged, where the line's form made others of them.
+    """
 
     id: str
     line: str
@@ -26,6 +30,11 @@ class Example(Frozen):
     origin: Origin
     messages: tuple[Message, ...]
     prompt_key: str
+    weight: float = 1.0
+    tags: tuple[str, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
+    form: Form = "as_logged"
+    logged: tuple[str, str] | None = None
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -39,7 +48,10 @@ class Example(Frozen):
 
 
 class PoolExample(Frozen):
-    """What choosing needs to know of an example; its words stay in the store."""
+    """What choosing needs to know of an example; its words stay in the store.
+
+    `question` is the number under which nearly equal questions are known; the last three tell how hard it is.
+    """
 
     seq: int
     id: str
@@ -51,11 +63,17 @@ class PoolExample(Frozen):
     at: datetime
     origin: Origin
     foreign: bool
+    weight: float = 1.0
+    domain: str = ""
+    question: int = 0
+    files: int = 0
+    steps: int = 0
+    words: int = 0
 
 
 def prompt_key(messages: tuple[Message, ...]) -> str:
-    """Return the identity of a question: roles and words, white space folded, the answer left out."""
-    return content_hash([[m.role, " ".join(m.content.split())] for m in messages])
+    """Return the identity of a question: roles and texts, white space aside, the answer left out."""
+    return texts_hash([text for message in messages for text in (message.role, message.content)], without=_SPACES)
 
 
 class Split(Frozen):

@@ -21,6 +21,12 @@ def content_hash(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
+def texts_hash(texts: Iterable[str], without: bytes = b"") -> str:
+    """Return the sha256 of texts in order, without some ASCII characters; where one ends and the next begins counts."""
+    whole = b"\xff".join([text.encode("utf-8", "surrogatepass") for text in texts])  # no text holds that byte
+    return hashlib.sha256(whole.translate(None, without) if without else whole).hexdigest()
+
+
 def bytes_hash(chunks: Iterable[bytes]) -> str:
     """Return the sha256 of a stream of bytes."""
     digest = hashlib.sha256()

@@ -12,8 +12,10 @@ from flywheel.core.ids import content_hash
 INTENTS: Mapping[str, str] = MappingProxyType(
     {
         "sources.ingest_outcomes": "read what changed in a watched database",
+        "sources.write_back": "tell an agent's own training tables of datasets and adapters",
         "curate.admit_examples": "turn labelled outcomes into examples",
         "curate.freeze_dataset": "freeze a dataset from the pool",
+        "curate.report_superseded": "name the adapters that learned what has lost its evidence since",
         "gate.freeze_suite": "freeze a suite from held-out outcomes",
         "train.start_run": "start a training run from the frozen base",
         "train.publish_adapter": "publish what a finished run left",
@@ -31,6 +33,8 @@ INTENTS: Mapping[str, str] = MappingProxyType(
         "serve.load_adapter": "load an adapter into a model server",
         "serve.unload_adapter": "unload an adapter from a model server",
         "serve.flip_aliases": "publish what each alias points at",
+        "operator.forget_records": "forget a repo, a session or an example",
+        "operator.sweep_capture": "delete what the gateway captured of sessions that were forgotten",
         "operator.refuse_request": "turn down a request that cannot be satisfied",
     }
 )

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from flywheel.core.examples import Form
 from flywheel.core.frozen import Frozen
 from flywheel.core.training import Hyperparameters
 
@@ -11,10 +12,11 @@ Fraction = float
 
 
 class Select(Frozen):
-    """Which outcomes belong to the line."""
+    """Which outcomes belong to the line: of these sources and kinds of call, with at least one of these tags."""
 
     sources: tuple[str, ...] = ()
     call_types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 class Labels(Frozen):
@@ -22,6 +24,15 @@ class Labels(Frozen):
 
     minimum_confidence: float = Field(default=0.7, ge=0, le=1)
     require_tool_call: bool = False
+
+
+class Weights(Frozen):
+    """How many rows an example brings, by its origin: 0.5 is one row of every second example, 2 is two rows of each."""
+
+    logged: float = Field(default=1.0, ge=0, le=4)
+    synthetic: float = Field(default=1.0, ge=0, le=4)
+    teacher: float = Field(default=1.0, ge=0, le=4)
+    harness: float = Field(default=1.0, ge=0, le=4)
 
 
 class DatasetPlan(Frozen):
@@ -33,6 +44,17 @@ class DatasetPlan(Frozen):
     suite_limit: int = Field(default=400, ge=1)
     replay: float = Field(default=0.15, ge=0, lt=1)
     session_cap: float = Field(default=0.01, gt=0, le=1)
+    repo_cap: float = Field(default=1.0, gt=0, le=1)
+    foreign_repo_cap: float = Field(default=0.1, gt=0, le=1)
+    category_cap: float = Field(default=1.0, gt=0, le=1)
+    domain_cap: float = Field(default=1.0, gt=0, le=1)
+    near_threshold: float = Field(default=0.9, ge=0.85, le=1)
+    split_by: Literal["task", "repo"] = "task"
+    weights: Weights = Weights()
+    focus: float = Field(default=0.0, ge=0, le=0.5)
+    curriculum: bool = False
+    form: Form = "as_logged"
+    mask_quotes: bool = False
 
 
 class Trigger(Frozen):

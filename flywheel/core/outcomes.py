@@ -9,6 +9,7 @@ from pydantic import Field
 from flywheel.core.frozen import Frozen
 
 Role = Literal["system", "user", "assistant", "tool"]
+Origin = Literal["logged", "synthetic", "teacher", "harness"]
 
 
 class Message(Frozen):
@@ -44,7 +45,11 @@ class Labelled(Frozen):
 
 
 class Outcome(Frozen):
-    """One model call of the agent, its answer, and what became of it."""
+    """One model call of the agent, its answer, and what became of it.
+
+    `tags` say what it is about (`language:rust`, `stage:execute_plan/part_grouping`, `domain:math`) and lines select by
+    them; `tools` are the schemas that were offered with the question; attempts at the same thing share a `chain`.
+    """
 
     key: str
     source: str
@@ -58,4 +63,9 @@ class Outcome(Frozen):
     response: str
     labelled: Labelled
     line: str | None = None
+    origin: Origin = "logged"
+    weight: float = Field(default=1.0, gt=0, le=100)
+    tags: tuple[str, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
+    chain: str = ""
     extra: dict[str, Any] = Field(default_factory=dict)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from flywheel.core.frozen import Frozen
 
-RequestKind = Literal["train", "approve", "promote", "roll_back", "retire"]
+RequestKind = Literal["train", "approve", "promote", "roll_back", "retire", "forget"]
 
 
 class Request(Frozen):

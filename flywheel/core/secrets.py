@@ -1,133 +1,209 @@
-"""Finding secrets in text before it is stored: a closed table of named rules, without guessing by entropy. Pure.
+r"""Finding secrets in text before it is stored: by known formats and by names, without guessing by entropy. Pure.
 
-A rule's marks are plain substrings, one of which must be there before its pattern is tried: almost all text is
-cleared by substring searches alone.
+Every byte an agent wrote passes here, so a text is cleared by a few searches in C; patterns are tried only where one
+of them stopped. What was written as JSON, once or many times over, is looked at with its escapes undone: a `\n` before
+a token is no letter of it, and the `\"` around a value is no part of it.
 """
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from functools import lru_cache
+
+from flywheel.core.secret_formats import RULES, Rule
+
+__all__ = ["RULES", "find_secret", "find_secret_in"]
+
+_SHORTEST_RUN = b"x" * 20
+_CLASSES = bytes(120 if chr(c).isascii() and (chr(c).isalnum() or chr(c) in "_-") else 32 for c in range(256))
+_TOKENS = tuple(rule for rule in RULES if not rule.mark)
+_PHRASES = {
+    mark: tuple((re.compile(rule.pattern.encode()), rule.name) for rule in RULES if rule.mark == mark)
+    for mark in dict.fromkeys(rule.mark for rule in RULES if rule.mark)
+}
 
 
-class Rule(NamedTuple):
-    """A kind of secret: its name, the substrings that announce it (lower case), and the pattern that decides."""
-
-    name: str
-    marks: tuple[str, ...]
-    pattern: re.Pattern[str]
+def _any_of(rules: Iterable[Rule]) -> str:
+    return "|".join(f"(?:{rule.pattern})" for rule in rules)
 
 
-def _rule(name: str, marks: str, pattern: str) -> Rule:
-    return Rule(name, tuple(marks.split()), re.compile(pattern))
+_LOOKS_BEHIND = "(?<="
+_AT_RUN = re.compile(_any_of(rule for rule in _TOKENS if not rule.pattern.startswith(_LOOKS_BEHIND)).encode())
+_BEHIND_RUN = re.compile(_any_of(rule for rule in _TOKENS if rule.pattern.startswith(_LOOKS_BEHIND)).encode())
+_IN_RUN = re.compile(rf"-(?!-)(?:{_any_of(_TOKENS)})".encode())
+_BEYOND = 40  # so far do patterns look beyond a run
+_WEBHOOKS = re.compile(
+    rb"hooks\.(slack)\.com/(?:services|workflows|triggers)/[\w/]{30,}|(discord)(?:app)?\.com/api/webhooks/\d{15,}/[\w-]{50}"
+)
+_BEHIND = b".:/~"
+_PERCENT = ord("%")
+_ESCAPED = re.compile(rb"(?<=%)[0-9A-Fa-f]{2}")  # `%3D` before a token is no part of it
 
+_BREAK = b"\x1f"  # stands for a line's end that was written as an escape: no token goes on over it, a value may
+_LINES = (rb"\n", rb"\r", rb"\t")
+_NUMBERED = re.compile(rb"\\+(?:u00|x)([0-7][0-9a-fA-F])")
+_COLOURS = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
 
-_B = r"(?<![A-Za-z0-9_])"  # no longer word begins before it
-_E = r"(?![A-Za-z0-9_])"
-
-RULES: tuple[Rule, ...] = (
-    _rule("private-key", "private", r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
-    _rule("aws-access-key", "akia asia abia acca", _B + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}" + _E),
-    _rule("google-api-key", "aiza", _B + r"AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
-    _rule("google-oauth", "gocspx- ya29.", _B + r"(?:GOCSPX-[\w-]{20,}|ya29\.[\w-]{20,})"),
-    _rule("azure-key", "accountkey= sharedaccesskey=", r"(?:Account|SharedAccess)Key=[A-Za-z0-9+/]{40,}={0,2}"),
-    _rule("github-token", "ghp_ gho_ ghu_ ghs_ ghr_", _B + r"gh[pousr]_[A-Za-z0-9]{36,}"),
-    _rule("github-fine-grained-token", "github_pat_", _B + r"github_pat_[A-Za-z0-9_]{50,}"),
-    _rule("gitlab-token", "glpat- gldt- glrt-", _B + r"gl(?:pat|dt|rt)-[\w-]{20,}"),
-    _rule("slack-token", "xox", _B + r"xox[abeoprs]-[0-9A-Za-z-]{10,}"),
-    _rule("slack-app-token", "xapp-", _B + r"xapp-\d-[0-9A-Za-z-]{20,}"),
-    _rule("slack-webhook", "hooks.slack.com", r"hooks\.slack\.com/(?:services|workflows)/T\w{5,}/\w{5,}/\w{16,}"),
-    _rule("discord-webhook", "/api/webhooks/", r"discord(?:app)?\.com/api/webhooks/\d{15,}/[\w-]{50,}"),
-    _rule("stripe-key", "sk_live_ sk_test_ rk_live_ rk_test_", _B + r"[sr]k_(?:live|test)_[0-9A-Za-z]{16,}"),
-    _rule("stripe-webhook", "whsec_", _B + r"whsec_[0-9A-Za-z+/=]{24,}"),
-    _rule("anthropic-key", "sk-ant-", _B + r"sk-ant-[\w-]{20,}"),
-    _rule(
-        "openai-key",
-        "sk-",
-        r"(?<![\w-])sk-(?:(?:proj|svcacct|admin|or-v1)-[\w-]{20,}|(?=[A-Za-z]*\d)[A-Za-z0-9]{32,})",
-    ),
-    _rule("huggingface-token", "hf_", _B + r"hf_[A-Za-z0-9]{30,}" + _E),
-    _rule("npm-token", "npm_", _B + r"npm_[A-Za-z0-9]{36}" + _E),
-    _rule("pypi-token", "pypi-", _B + r"pypi-[\w-]{50,}"),
-    _rule("sendgrid-key", "sg.", _B + r"SG\.[\w-]{16,32}\.[\w-]{16,64}"),
-    _rule("twilio-key", "sk ac", _B + r"(?:SK|AC)[0-9a-f]{32}" + _E),
-    _rule("mailgun-key", "key-", _B + r"key-[0-9a-f]{32}" + _E),
-    _rule("telegram-token", ":aa", r"(?<!\d)\d{8,10}:AA[\w-]{33}(?![\w-])"),
-    _rule("digitalocean-token", "_v1_", _B + r"do[opr]_v1_[0-9a-f]{64}"),
-    _rule("shopify-token", "shp", _B + r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
-    _rule("databricks-token", "dapi", _B + r"dapi[0-9a-f]{32}"),
-    _rule("vault-token", "hvs. hvb.", _B + r"hv[sb]\.[\w-]{24,}"),
-    _rule("grafana-token", "glsa_ glc_", _B + r"(?:glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}|glc_[A-Za-z0-9+/]{32,})"),
-    _rule("linear-token", "lin_api_", _B + r"lin_api_[A-Za-z0-9]{32,}"),
-    _rule("age-key", "age-secret-key-", r"AGE-SECRET-KEY-1[0-9A-Z]{50,}"),
-    _rule("jwt", "eyj", _B + r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}"),
-    _rule("authorization-header", "authorization", r"(?i)authorization['\"]?\s*[:=]\s*['\"]?(?:basic|bearer|token)\s+"
-          r"(?=[\w+/=.~-]*\d)[\w+/=.~-]{16,}"),
-)  # fmt: skip
-
-_MARKED = tuple((mark, rule) for rule in RULES for mark in rule.marks)
-
+_CREDENTIALS = re.compile(rb"[^\s\x1f/:@\"'<>]{0,200}:([^\s\x1f/@\"'<>]{3,200})@[\w.\[-]")
 _PLACEHOLDER = re.compile(
-    r"(?i)example|sample|dummy|change_?-?me|place_?holder|redacted|your|insert|replace|fake|xxx|\*\*\*|\.\.\.|"
+    r"(?i)example|sample|dummy|change_?-?me|place_?holder|redacted|insert|replace|x{4,}|\*\*\*|\.\.\.|"
+    r"(?<![A-Za-z0-9])(?:your|fake|xxx)|(?:your|fake|xxx)(?![A-Za-z0-9])|"
     r"^(?:password|passwd|secret|token|pass|user|none|null|true|false|undefined|test\w*|foo\w*|bar\w*|p|pw|pwd)$|"
     r"[<>{}$%()\[\]]|os\.environ|getenv|process\.env"
 )
-_URL = re.compile(r"(?i)[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]{0,200}:([^\s/@\"'<>]{3,200})@[\w.\[-]")
-_NAMED = re.compile(
-    r"(?i)(?P<name>passw(?:or)?d|passphrase|secret(?:[_-]?(?:access[_-]?)?key)?|token|(?:api|access|private|auth|"
-    r"encryption)[_-]?key|credentials?)['\"]?\s{0,4}(?::=|=>|[:=](?!=))\s{0,4}"
-    r"(?:(?P<quote>['\"])(?P<quoted>[^'\"\s]{8,500})(?P=quote)|(?P<bare>[A-Za-z0-9+/_~.-]{8,500}={0,2})(?=[\s,;'\"]|$))"
+_VALUE = (
+    r"(?P<space>['\"\]]*[\s\x1f]{0,4})(?::[\s\x1f]{0,2}\w{1,20}[\s\x1f]{0,2}(?==))?(?P<sign>:=|=>|[:=](?!=)|>|)[\s\x1f]{0,4}"
+    r"(?:[bBrRuUfF]{0,2}(?P<quote>['\"])(?P<quoted>[^'\"\s]{6,500})(?P=quote)|"
+    r"(?P<bare>[A-Za-z0-9+/_~.-]{8,500}={0,2})(?=[\s\x1f,;'\"&<`])|"
+    r"(?P<line>(?<==)[^\s\x1f'\"`]{6,500})(?=[\s\x1f'\"`]))"
 )
-_NAMED_MARKS = (
-    "passw",
-    "passphrase",
-    "secret",
-    "token",
-    "api",
-    "access",
-    "private",
-    "auth",
-    "encryption",
-    "credential",
+_NAMES = {  # the mark that is looked for; what goes on after it; the name as a pattern
+    b"pass": (b"wpWP", r"pass(?:w(?:or)?d|phrase)?"),
+    b"pwd": (b"", r"pwd"),
+    b"secret": (b"sS-", r"secrets?(?:[ _-]?(?:access[ _-]?)?key(?:[ _-]?base)?)?"),
+    b"token": (b"", r"token"),
+    b"key": (b"", r"key"),
+    b"credential": (b"sS", r"credentials?"),
+}
+_ENDS_NAME = b"'\">] \t\r\n\x1f:=_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NAMED = tuple(
+    (mark, _ENDS_NAME + more, re.compile(rf"(?i:(?P<name>{name}))(?:[A-Z0-9_]{{1,24}}(?==))?{_VALUE}".encode()))
+    for mark, (more, name) in _NAMES.items()
 )
-_MOST_DIFFERENT = 3  # lower, upper, digit, other: a bare word of fewer kinds is a name, not a value
+_KEYS = (b"api", b"access", b"private", b"auth", b"encryption", b"signing", b"account", b"master")
+_BEFORE = 24  # so much before a name says whose name it is
+_OPTION = re.compile(rb"--[a-z0-9-]*\Z")  # of a command line, whose value needs no sign
+_AWS_SECRET = re.compile(r"[A-Za-z0-9/+]{40}")
+_AZURE_KEY = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
+_REPEATED_FROM, _REPEATED_TO = 400, 32_000  # how long a text is that is worth remembering
+_SURE = 16  # a bare value this long that mixes letters and digits is no word
+_MOST_DIFFERENT = 3  # lower, upper, digit, other: a shorter bare word of fewer kinds is a name, not a value
 
 
 def find_secret(text: str) -> str | None:
     """Return the name of the first rule that finds a secret in the text, or None. Never returns the secret."""
-    lowered = text.lower()
-    for rule in [rule for mark, rule in _MARKED if mark in lowered]:
-        if rule.pattern.search(text):
-            return rule.name
-    if "://" in lowered and _has_url_password(text):
-        return "url-password"
-    if any(mark in lowered for mark in _NAMED_MARKS) and _has_named_value(text):
-        return "named-value"
-    return None
+    data = b"\n%b\n" % text.encode("utf-8", "surrogatepass")
+    if b"\\" in data or b"\x1b" in data:
+        data = _undone(data)
+    lowered = data.lower()
+    return _token(data) or _phrase(data, lowered) or _url_password(data) or _named_value(data, lowered)
 
 
 def find_secret_in(texts: Iterable[str]) -> str | None:
-    """Return the name of a rule that finds a secret in any of the texts; they are looked at in one go."""
-    return find_secret("\n".join(texts))
+    """Return the name of a rule that finds a secret in any of the texts; what was looked at just before is known."""
+    short = []
+    for text in texts:
+        if not _REPEATED_FROM <= len(text) <= _REPEATED_TO:
+            short.append(text)
+        elif (rule := _remembered(text)) is not None:
+            return rule
+    return find_secret("\n".join(short))
 
 
-def _has_url_password(text: str) -> bool:
-    return any(not _PLACEHOLDER.search(match[1]) for match in _URL.finditer(text))
+@lru_cache(maxsize=64)
+def _remembered(text: str) -> str | None:
+    """Return the same as `find_secret`: an agent sends the same instructions, and all that was said, with each call."""
+    return find_secret(text)
 
 
-def _has_named_value(text: str) -> bool:
-    return any(_is_value(match) for match in _NAMED.finditer(text))
+def _undone(data: bytes) -> bytes:
+    if rb"\u00" in data or rb"\x" in data:
+        data = _NUMBERED.sub(lambda found: bytes([int(found[1], 16)]), data)
+    for escape in _LINES:
+        data = data.replace(escape, _BREAK)
+    data = data.replace(b"\\", b"")
+    return _COLOURS.sub(b" ", data) if b"\x1b" in data else data
 
 
-def _is_value(match: re.Match[str]) -> bool:
-    """Tell a secret from code: a quoted literal with a digit (any, after a password's name), a bare one as in .env."""
-    quoted, bare = match["quoted"], match["bare"]
-    value = quoted or bare
-    if _PLACEHOLDER.search(value) or value.isdigit():
-        return False
-    if quoted:
-        is_password = "pass" in match["name"].lower()
-        return _kinds(value) >= 2 and (is_password or any(c.isdigit() for c in value))  # noqa: PLR2004 - words have one kind
-    return _kinds(value) >= _MOST_DIFFERENT and not _is_code(value)
+def _token(data: bytes) -> str | None:
+    runs = data.translate(_CLASSES)
+    start = runs.find(_SHORTEST_RUN)
+    if start >= 0 and b"hooks" in data and (found := _WEBHOOKS.search(data)):
+        return f"{(found[1] or found[2]).decode()}-webhook"
+    while start >= 0:
+        end = runs.find(b" ", start)
+        at = _begin_of_token(data, start, end)
+        if at is not None:
+            return next(rule.name for rule in _TOKENS if re.compile(rule.pattern.encode()).match(data, at))
+        start = runs.find(_SHORTEST_RUN, end)
+    return None
+
+
+def _begin_of_token(data: bytes, start: int, end: int) -> int | None:
+    """Return where a token begins in a run of its characters: at the run's beginning, or after a hyphen in it."""
+    before = data[start - 1]
+    if _AT_RUN.match(data, start) or (before in _BEHIND and _BEHIND_RUN.match(data, start)):
+        return start
+    if before == _PERCENT and _ESCAPED.match(data, start) and _AT_RUN.match(data, start + 2):
+        return start + 2
+    if data.find(b"-", start, end) >= 0 and (found := _IN_RUN.search(data, start, end + _BEYOND)):
+        return found.start() + 1
+    return None
+
+
+def _phrase(data: bytes, lowered: bytes) -> str | None:
+    for mark, patterns in _PHRASES.items():
+        if mark in lowered:
+            found = next((name for pattern, name in patterns if pattern.search(data)), None)
+            if found is not None:
+                return found
+    return None
+
+
+def _url_password(data: bytes) -> str | None:
+    at = data.find(b"://") if b"@" in data else -1
+    while at >= 0:
+        found = _CREDENTIALS.match(data, at + 3)
+        if found and not _PLACEHOLDER.search(_text(found[1])):
+            return "url-password"
+        at = data.find(b"://", at + 3)
+    return None
+
+
+def _named_value(data: bytes, lowered: bytes) -> str | None:
+    for mark, follows, pattern in _NAMED:
+        at = lowered.find(mark)
+        while at >= 0:
+            if data[at + len(mark)] in follows and (found := pattern.match(data, at)):
+                rule = _rule_of(found, lowered[max(at - _BEFORE, 0) : at])
+                if rule is not None:
+                    return rule
+            at = lowered.find(mark, at + len(mark))
+    return None
+
+
+def _rule_of(found: re.Match[bytes], before: bytes) -> str | None:
+    """Return the rule under which a value next to a name is a secret, or None when it is code or stands for one."""
+    if found["name"].lower() == b"key" and not before.rstrip(b"_- ").endswith(_KEYS):
+        return None
+    if not found["sign"] and not (found["space"].isspace() and _OPTION.search(before)):
+        return None
+    name, value = _text(found["name"]), _text(found["quoted"] or found["bare"] or found["line"])
+    if name.lower().startswith("secret") and _AWS_SECRET.fullmatch(value) and _kinds(value) >= _MOST_DIFFERENT:
+        return "aws-secret-key"
+    if before.endswith((b"account", b"sharedaccess")) and _AZURE_KEY.fullmatch(value):
+        return "azure-key"
+    if _PLACEHOLDER.search(value) or value.isdigit() or value.startswith(("/", "./", "~/", "http:", "https:")):
+        return None
+    if found["quoted"] or (found["sign"] == b"=" and not found["space"] and name.isupper()):  # or as in `.env`
+        secret = _is_mixed(value) and (name.lower().startswith("p") or any(c.isdigit() for c in value))
+        secret = secret and bool(found["quoted"] or not _is_path(value))
+    else:
+        secret = found["bare"] is not None and _is_bare(value)
+    return "named-value" if secret else None
+
+
+def _is_mixed(value: str) -> bool:
+    return _kinds(value) > 1  # words have one kind
+
+
+def _is_bare(value: str) -> bool:
+    return _is_mixed(value) and any(c.isdigit() for c in value) and not _is_path(value)
+
+
+def _is_path(value: str) -> bool:
+    """Tell whether a bare value is an attribute path: `self.tokens2.Next`."""
+    parts = value.rstrip("=").split(".")
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)
 
 
 def _kinds(value: str) -> int:
@@ -135,7 +211,5 @@ def _kinds(value: str) -> int:
     return letters + any(c.isdigit() for c in value) + any(not c.isalnum() for c in value)
 
 
-def _is_code(value: str) -> bool:
-    """Tell whether a bare value is an attribute path or a name: `self.tokens2.Next`, `MAX_TOKENS_V2`."""
-    parts = value.rstrip("=").split(".")
-    return not any(c.isdigit() for c in value) or (len(parts) > 1 and all(part.isidentifier() for part in parts))
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

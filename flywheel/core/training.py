@@ -47,7 +47,8 @@ class Hyperparameters(Frozen):
 class TrainSpec(Frozen):
     """One run, completely: the same spec on the same machine gives the same bytes.
 
-    `attempt` counts the runs a person asked for after one on the same dataset had failed.
+    `attempt` counts the runs a person asked for after one on the same dataset had failed; `ordered` rows are a
+    curriculum, which is gone through as it stands.
     """
 
     line: str
@@ -59,6 +60,7 @@ class TrainSpec(Frozen):
     seed: int = 0
     attempt: int = Field(default=1, ge=1)
     hyperparameters: Hyperparameters = Hyperparameters()
+    ordered: bool = False
 
     @property
     def run_id(self) -> str:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from flywheel.core.examples import Example
+from flywheel.core.examples import Example, prompt_key
 from flywheel.core.ids import content_hash
 from flywheel.core.lines import Line
 from flywheel.core.outcomes import Label, Message, Outcome
 from flywheel.core.secrets import find_secret_in
 from flywheel.core.tool_calls import parse_tool_calls
+from flywheel.curate.forms import shape
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -18,6 +19,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "no_tool_call": "the line learns tool calls and the answer holds none",
         "empty": "the answer is empty",
         "secret": "it holds a secret",
+        "not_in_form": "it cannot be put into the form the line learns",
     }
 )
 
@@ -27,6 +29,11 @@ def consider(outcome: Outcome, question: str, line: Line) -> Example | str:
     reason = _reason(outcome, line)
     if reason is not None:
         return reason
+    form = line.dataset.form
+    shaped = shape(outcome, form)
+    if shaped is None:
+        return "not_in_form"
+    logged = shaped == (outcome.messages, outcome.response)
     return Example(
         id=example_id(line.name, question, outcome.response),
         line=line.name,
@@ -36,9 +43,14 @@ def consider(outcome: Outcome, question: str, line: Line) -> Example | str:
         group=outcome.group,
         category=category_of(outcome),
         at=outcome.at,
-        origin="logged",
-        messages=(*outcome.messages, Message(role="assistant", content=outcome.response)),
-        prompt_key=question,
+        origin=outcome.origin,
+        messages=(*shaped.prompt, Message(role="assistant", content=shaped.answer)),
+        prompt_key=question if logged else prompt_key(shaped.prompt),
+        weight=outcome.weight,
+        tags=outcome.tags,
+        tools=outcome.tools if form == "as_logged" else (),
+        form=form,
+        logged=None if logged else (question, outcome.response),
     )
 
 

@@ -10,9 +10,12 @@ from flywheel.core.facts import Value, check_facts
 from flywheel.core.frozen import Frozen
 from flywheel.core.lines import Line
 from flywheel.core.requests import Request
+from flywheel.curate.comparisons import NEAR_FRESH
 from flywheel.curate.situations import LineSituation, Situation
+from flywheel.curate.supersessions import unreported
 from flywheel.store.counters import counters
 from flywheel.store.datasets import has_unhandled_work, last_dataset, last_watermark, was_trained
+from flywheel.store.departures import has_departed
 from flywheel.store.examples import oldest_fresh
 from flywheel.store.ledger import last_event
 from flywheel.store.outcomes import has_waiting
@@ -37,17 +40,20 @@ def gather(session: Session, lines: Mapping[str, Line], now: datetime) -> Situat
         requests=tuple(open_requests(session, "train")),
         ingested=event.seq if event else None,
     )
-    return Situation(now=now, lines=tuple(_of_line(session, line, moment) for line in lines.values()))
+    here = tuple(_of_line(session, line, moment) for line in lines.values())
+    return Situation(now=now, lines=here, published=unreported(session))
 
 
 def _of_line(session: Session, line: Line, moment: _Moment) -> LineSituation:
     counts = counters(session, f"line:{line.name}")
     last = last_dataset(session, line.name)
     admitted = last_event(session, line=line.name, kinds=["curate.examples_admitted"])
-    fresh, enough = counts.get("examples_fresh", 0), line.trigger.fresh_examples
+    # What is nearly the same as an older example brings no dataset nearer.
+    fresh = max(0, counts.get("examples_fresh", 0) - counts.get(NEAR_FRESH, 0))
+    enough = line.trigger.fresh_examples
     return LineSituation(
         line=line,
-        waiting=has_waiting(session, line.name),
+        waiting=has_waiting(session, line.name) or has_departed(session, line.name),
         fresh=fresh,
         examples=counts.get("examples", 0),
         last=last,

@@ -1,4 +1,8 @@
-"""A dataset's folder: `train.jsonl`, `valid.jsonl`, `test.jsonl` and a manifest; named by its hash, whole or absent."""
+"""A dataset's folder: `train.jsonl`, `valid.jsonl`, `test.jsonl` and a manifest; named by its hash, whole or absent.
+
+A row is `{"messages", "example", "replay"}`, with `tools` (the schemas that were offered), `weight` and `masks` (spans
+of the answer that are not learned) where its example has them.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,16 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flywheel.core.errors import CorruptError
-from flywheel.core.examples import DatasetManifest, Split
+from flywheel.core.examples import DatasetManifest, Example, Split
 from flywheel.core.ids import bytes_hash, content_hash
-from flywheel.core.outcomes import Message
+from flywheel.curate.quotes import quoted_spans
 from flywheel.curate.selections import Draft
 from flywheel.proc.files import file_hash, publish_folder, write_json
 
 MANIFEST = "manifest.json"
 _ROWS_AT_ONCE = 200  # so many conversations are in memory while writing
 
-Words = Callable[[Sequence[str]], Mapping[str, tuple[Message, ...]]]
+Words = Callable[[Sequence[str]], Mapping[str, Mapping[str, Any]]]
 
 
 class Row(NamedTuple):
@@ -28,10 +32,21 @@ class Row(NamedTuple):
 def rows_of(draft: Draft) -> dict[str, list[Row]]:
     """Return the rows of each file; an empty test part has no file."""
     files = {
-        "train": [Row(one) for one in draft.train] + [Row(one, replay=True) for one in draft.replay],
+        "train": [Row(one, replay) for one, replay in draft.rows],
         "valid": [Row(one) for one in draft.valid],
     }
     return files | ({"test": [Row(one) for one in draft.test]} if draft.test else {})
+
+
+def words_of(example: Example, *, mask_quotes: bool) -> dict[str, Any]:
+    """Return what a row says of its example."""
+    masks = quoted_spans([message.content for message in example.prompt], example.answer) if mask_quotes else []
+    return {
+        "messages": [{"role": message.role, "content": message.content} for message in example.messages],
+        **({"tools": list(example.tools)} if example.tools else {}),
+        **({"weight": example.weight} if example.weight != 1 else {}),
+        **({"masks": masks} if masks else {}),
+    }
 
 
 def measure(files: Mapping[str, Sequence[Row]], words: Words) -> dict[str, Split]:
@@ -64,6 +79,5 @@ def _lines(rows: Sequence[Row], words: Words) -> Iterator[bytes]:
         chunk = rows[start : start + _ROWS_AT_ONCE]
         spoken = words(sorted({row.example for row in chunk}))
         for row in chunk:
-            messages = [{"role": message.role, "content": message.content} for message in spoken[row.example]]
-            value = {"messages": messages, "example": row.example, "replay": row.replay}
+            value = {**spoken[row.example], "example": row.example, "replay": row.replay}
             yield json.dumps(value, ensure_ascii=False).encode() + b"\n"

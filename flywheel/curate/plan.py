@@ -14,7 +14,15 @@ from flywheel.curate.situations import LineSituation, Situation
 
 def plan(situation: Situation) -> Plan:
     """Propose for each line what its pool is ready for, and say what it waits for."""
-    return sum((_of_line(situation, here) for here in situation.lines), Plan())
+    return sum((_of_line(situation, here) for here in situation.lines), _report(situation))
+
+
+def _report(situation: Situation) -> Plan:
+    if situation.published is None:
+        return Plan()
+    why = "an adapter was published, and examples may have lost their evidence since they were frozen"
+    intent = Intent(kind="curate.report_superseded", subject="adapters", why=why)
+    return Plan(proposals=(Proposal(intent=intent, cause=situation.published),))
 
 
 def _of_line(situation: Situation, here: LineSituation) -> Plan:

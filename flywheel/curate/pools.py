@@ -1,27 +1,64 @@
 """Keeping the pool in step with the outcomes: examples come, rest on their outcomes, and leave with them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlmodel import Session
 
 from flywheel.core.examples import Example
 from flywheel.core.lines import Line
 from flywheel.curate.admissions import consider, example_id
+from flywheel.curate.pairs import pair_up
 from flywheel.store.counters import add_to_counter
-from flywheel.store.examples import Standing, add_examples, example_standings, rest_on, withdraw
-from flywheel.store.outcomes import StoredOutcome, mark_considered, positive_outcomes
+from flywheel.store.departures import departed, settle_departures
+from flywheel.store.examples import (
+    Resting,
+    Standing,
+    add_examples,
+    example_standings,
+    examples_resting_on,
+    rest_on,
+    withdraw,
+)
+from flywheel.store.outcomes import StoredOutcome, mark_considered, outcomes_by_key, positive_outcomes
+
+OUTCOMES_LEAVING = 500  # so many that left the line are seen to with a batch
 
 
-def admit(session: Session, line: Line, batch: Sequence[StoredOutcome], watermark: int) -> dict[str, int]:
-    """Consider a batch of outcomes; return what became of them by name. Runs in the caller's transaction."""
+class Admission(NamedTuple):
+    """What became of a batch by name, and the examples that lost their evidence with the outcome they rested on."""
+
+    tally: dict[str, int]
+    fallen: tuple[tuple[str, str], ...]
+
+
+def admit(session: Session, line: Line, batch: Sequence[StoredOutcome], watermark: int) -> Admission:
+    """Consider a batch of outcomes, and those that left the line. Runs in the caller's transaction."""
     names = [example_id(line.name, stored.prompt_key, stored.outcome.response) for stored in batch]
-    turn = _Turn(session, line, watermark, example_standings(session, names))
+    left = departed(session, line.name, OUTCOMES_LEAVING)
+    resting = examples_resting_on(session, line.name, [*(stored.outcome.key for stored in batch), *left])
+    standings = example_standings(session, [*names, *(one.id for one in resting)])
+    turn = _Turn(session, line, watermark, standings)
     for stored, name in zip(batch, names, strict=True):
         turn.take(stored, name)
+    for one in _strays(session, line, resting, dict(zip((s.outcome.key for s in batch), names, strict=True))):
+        turn.leave(one)
     turn.end()
     mark_considered(session, [stored.seq for stored in batch])
-    return dict(sorted(turn.tally.items()))
+    settle_departures(session, line.name, left)
+    return Admission(dict(sorted({**turn.tally, **pair_up(session, line, batch, left)}.items())), tuple(turn.fallen))
+
+
+def _strays(session: Session, line: Line, resting: Sequence[Resting], names: Mapping[str, str]) -> Iterator[Resting]:
+    """Yield the examples whose outcome left the line, or says something else by now."""
+    unseen = [one.outcome for one in resting if one.outcome not in names]
+    here = {
+        stored.outcome.key: example_id(line.name, stored.prompt_key, stored.outcome.response)
+        for stored in outcomes_by_key(session, unseen)
+        if stored.outcome.line == line.name
+    }
+    yield from (one for one in resting if {**here, **names}.get(one.outcome) != one.id)
 
 
 class _Turn:
@@ -29,6 +66,7 @@ class _Turn:
 
     def __init__(self, session: Session, line: Line, watermark: int, standings: dict[str, Standing]) -> None:
         self.tally: Counter[str] = Counter()
+        self.fallen: list[tuple[str, str]] = []
         self._session = session
         self._line = line
         self._watermark = watermark
@@ -45,7 +83,16 @@ class _Turn:
                 self._foreign.add(verdict.id)
             self.tally[self._bring(verdict)] += 1
         else:
-            self.tally[self._let_go(stored, name) or f"left_out/{verdict}"] += 1
+            answered = Resting(
+                id=name, outcome=stored.outcome.key, prompt_key=stored.prompt_key, answer=stored.outcome.response
+            )
+            self.tally[self._let_go(answered) or f"left_out/{verdict}"] += 1
+
+    def leave(self, example: Resting) -> None:
+        """Let go of an example whose outcome is another one's, or another one, by now."""
+        became = self._let_go(example)
+        if became is not None:
+            self.tally[became] += 1
 
     def end(self) -> None:
         """Write what came, and keep the counters up."""
@@ -71,24 +118,25 @@ class _Turn:
             return "returned"
         return "unchanged" if standing.outcome == example.outcome else "duplicate"
 
-    def _let_go(self, stored: StoredOutcome, name: str) -> str | None:
-        """Withdraw the example that rests on an outcome which fell, unless another outcome carries it."""
-        standing = self._standings.get(name)
-        if standing is None or standing.withdrawn or standing.outcome != stored.outcome.key:
+    def _let_go(self, example: Resting) -> str | None:
+        """Withdraw an example whose outcome does not carry it any more, unless another outcome does."""
+        standing = self._standings.get(example.id)
+        if standing is None or standing.withdrawn or standing.outcome != example.outcome:
             return None
-        carrier = self._carrier(stored)
+        carrier = self._carrier(example)
         if carrier is not None:
-            rest_on(self._session, name, carrier)
-            self._stands(name, standing.model_copy(update={"outcome": carrier}), 0)
+            rest_on(self._session, example.id, carrier)
+            self._stands(example.id, standing.model_copy(update={"outcome": carrier}), 0)
             return "carried_by_another"
-        withdraw(self._session, name)
-        self._stands(name, standing.model_copy(update={"withdrawn": True}), -(standing.seq > self._watermark))
+        withdraw(self._session, example.id)
+        self.fallen.append((example.id, example.outcome))
+        self._stands(example.id, standing.model_copy(update={"withdrawn": True}), -(standing.seq > self._watermark))
         return "withdrawn"
 
-    def _carrier(self, stored: StoredOutcome) -> str | None:
+    def _carrier(self, example: Resting) -> str | None:
         """Return another outcome that is evidence for the same answer."""
-        for other in positive_outcomes(self._session, self._line.name, stored.prompt_key):
-            same = other.seq != stored.seq and other.outcome.response == stored.outcome.response
+        for other in positive_outcomes(self._session, self._line.name, example.prompt_key):
+            same = other.outcome.key != example.outcome and other.outcome.response == example.answer
             if same and isinstance(consider(other.outcome, other.prompt_key, self._line), Example):
                 return other.outcome.key
         return None

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,21 @@ from flywheel.core.intents import Intent
 from flywheel.core.lines import Line
 from flywheel.core.rooms import Plan
 from flywheel.curate import folders
+from flywheel.curate.comparisons import NEAR_FRESH, compare_new
 from flywheel.curate.facts import gather
+from flywheel.curate.materials import material
 from flywheel.curate.plan import plan
 from flywheel.curate.pools import admit
-from flywheel.curate.selections import Draft, Material, Parent, draft
+from flywheel.curate.selections import Draft, draft
+from flywheel.curate.supersessions import report_published, tell_falls
 from flywheel.store import datasets as rows
 from flywheel.store import ledger
 from flywheel.store.counters import add_to_counter, counters
-from flywheel.store.examples import pool, withdrawn_among, words_of
+from flywheel.store.departures import has_departed
+from flywheel.store.examples import examples_by_id
 from flywheel.store.outcomes import waiting_outcomes
 from flywheel.store.requests import answer_request, request_by_id
 from flywheel.store.stores import Store
-from flywheel.store.suites import live_suite
 
 OUTCOMES_A_BATCH = 500
 BATCHES_A_TURN = 20  # then the other rooms have theirs; the next cycle goes on
@@ -60,6 +64,7 @@ class CurateRoom:
             "curate.admit_examples": self._admit,
             "curate.freeze_dataset": self._freeze,
             "operator.refuse_request": self._refuse,
+            "curate.report_superseded": self._report_superseded,
         }
         return await asyncio.to_thread(deeds[intent.kind], intent, cause)
 
@@ -74,23 +79,36 @@ class CurateRoom:
         for _ in range(BATCHES_A_TURN):
             with self._store.write() as session:
                 batch = waiting_outcomes(session, line.name, OUTCOMES_A_BATCH)
-                found = admit(session, line, batch, rows.last_watermark(session, line.name))
+                found, fallen = admit(session, line, batch, rows.last_watermark(session, line.name))
                 if found:
                     body = {"considered": len(batch), **found}
-                    ledger.append(session, self._event("curate.examples_admitted", line.name, line.name, cause, body))
+                    admitted = self._event("curate.examples_admitted", line.name, line.name, cause, body)
+                    tell_falls(session, line.name, fallen, self._clock.now(), ledger.append(session, admitted))
+                more = len(batch) == OUTCOMES_A_BATCH or has_departed(session, line.name)
             tally.update(found)
-            more = len(batch) == OUTCOMES_A_BATCH
             if not more:
                 break
+        self._compare()
         sentence = f"{line.name}: {tally['new']} new examples, {tally['withdrawn']} withdrawn"
         return Done(sentence=sentence, changed=bool(tally) or more, body=dict(tally))
 
+    def _report_superseded(self, _: Intent, cause: int | None) -> Attempt:
+        with self._store.write() as session:
+            named = report_published(session, self._clock.now(), cause)
+        if not named:
+            return Done(sentence="no published adapter learned what has fallen since", changed=False)
+        return Done(sentence=f"{', '.join(named)} learned examples whose evidence has fallen")
+
+    def _compare(self) -> None:
+        compare_new(self._store, {name: line.dataset.near_threshold for name, line in self._lines().items()})
+
     def _freeze(self, intent: Intent, cause: int | None) -> Attempt:
         line = self._lines()[intent.line]
+        self._compare()  # a crash may have come between admitting and comparing
         with self._store.read() as session:
             parent = rows.last_dataset(session, line.name)
-            material = _material(session, line.name, parent)
-        chosen = draft(material, line.dataset)
+            drawn_from = material(session, line, parent)
+        chosen = draft(drawn_from, line.dataset)
         least = 1 if "request" in intent.params else line.dataset.minimum_examples
         if not chosen.train or chosen.examples < least:
             reason = f"only {chosen.examples} of {least} examples are left to teach {line.name}: {chosen.left_out}"
@@ -98,10 +116,11 @@ class CurateRoom:
         if not chosen.fresh:
             return self._nothing_fresh(line.name, intent)
         files = folders.rows_of(chosen)
-        splits = folders.measure(files, self._words)
+        words = partial(self._words, line)
+        splits = folders.measure(files, words)
         manifest = self._manifest(line, chosen, splits, parent)
-        folders.publish(self._folder, manifest, files, self._words)
-        watermark = max(example.seq for example in material.pool)
+        folders.publish(self._folder, manifest, files, words)
+        watermark = max(example.seq for example in drawn_from.pool)
         return self._record(manifest, chosen, watermark, intent, cause)
 
     def _record(
@@ -165,27 +184,13 @@ class CurateRoom:
             settings=settings,
         )
 
-    def _words(self, ids: Any) -> Any:
+    def _words(self, line: Line, ids: Any) -> Any:
         with self._store.read() as session:
-            return words_of(session, ids)
+            found = examples_by_id(session, ids)
+        return {name: folders.words_of(one, mask_quotes=line.dataset.mask_quotes) for name, one in found.items()}
 
     def _event(self, kind: str, line: str, subject: str, cause: int | None, body: dict[str, Any]) -> Event:
         return Event(kind=kind, at=self._clock.now(), line=line, subject=subject, cause=cause, body=body)
-
-
-def _material(session: Session, line: str, parent: DatasetManifest | None) -> Material:
-    before = None
-    if parent is not None:
-        train, valid = (frozenset(rows.members(session, parent.hash, part)) for part in ("train", "valid"))
-        before = Parent(parent.hash, train, valid)
-    return Material(
-        pool=pool(session, line),
-        parent=before,
-        held_before=rows.ever_held(session, line),
-        examined=rows.examined_questions(session),
-        has_suite=live_suite(session, line) is not None,
-        withdrawn=withdrawn_among(session, sorted(before.taught)) if before else frozenset(),
-    )
 
 
 def _told(manifest: DatasetManifest, chosen: Draft) -> dict[str, Any]:
@@ -206,6 +211,7 @@ def _told(manifest: DatasetManifest, chosen: Draft) -> dict[str, Any]:
 
 def _spend_fresh(session: Session, line: str) -> None:
     scope = f"line:{line}"
-    fresh = counters(session, scope).get("examples_fresh", 0)
-    if fresh:
-        add_to_counter(session, scope, "examples_fresh", -fresh)
+    counted = counters(session, scope)
+    for name in ("examples_fresh", NEAR_FRESH):
+        if counted.get(name, 0):
+            add_to_counter(session, scope, name, -counted[name])

@@ -33,7 +33,8 @@ class LineSituation(Frozen):
 
 
 class Situation(Frozen):
-    """All lines at one moment."""
+    """All lines at one moment; `published` is an adapter nobody has compared yet with what has fallen since."""
 
     now: datetime
     lines: tuple[LineSituation, ...] = ()
+    published: int | None = None

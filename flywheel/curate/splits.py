@@ -1,17 +1,20 @@
 """Cutting a set of examples into train, valid and test. Pure.
 
-Promises: examples of one task stand on one side, examples of one question stand on one side, each example stands in
-at most one part, and the newest examine while the older ones teach.
+Promises: examples of one task, of one session, of one question and of nearly equal questions stand on one side (of one
+repo, where that is asked for), each example stands in at most one part, and the newest examine while the older teach.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 
 class Item(NamedTuple):
-    """An example as splitting sees it; a pinned one has to teach, because it did so before."""
+    """An example as splitting sees it; a pinned one never examines, because it taught before. No session ties nothing.
+
+    `repo` is given only where a repo has to stand on one side as a whole.
+    """
 
     id: str
     task: str
@@ -19,6 +22,8 @@ class Item(NamedTuple):
     at: datetime
     seq: int
     pinned: bool = False
+    session: str = ""
+    repo: str = ""
 
 
 class Shares(NamedTuple):
@@ -30,7 +35,7 @@ class Shares(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The parts, each in order of time; `doubled` asked again what the test part asks already."""
+    """The parts, each in order of time; `doubled` asked again what the test part asks already, or nearly that."""
 
     train: list[str]
     valid: list[str]
@@ -39,19 +44,22 @@ class Parts(NamedTuple):
 
 
 Group = list[Item]
+Kin = Mapping[str, frozenset[str]]
+"""The questions that are nearly the same as a question: told of both, never of itself."""
 
 
-def split(items: Sequence[Item], shares: Shares) -> Parts:
+def split(items: Sequence[Item], shares: Shares, kin: Kin | None = None) -> Parts:
     """Cut: the newest groups that fit examine, the next newest that fit validate, the rest teaches."""
-    groups = sorted(_groups(items), key=_age, reverse=True)
+    alike = kin or {}
+    groups = sorted(_groups(items, alike), key=_age, reverse=True)
     held, rest = _hold_out(groups, shares, tasks=len({item.task for item in items}))
     valid, train = _validate(rest, int(shares.valid * sum(len(group) for group in rest)))
-    test, doubled = _one_a_question(item for group in held for item in group)
+    test, doubled = _one_a_question([item for group in held for item in group], alike)
     return Parts(_in_order(train), _in_order(valid), test, doubled)
 
 
-def _groups(items: Iterable[Item]) -> list[Group]:
-    """Join what shares a task or a question, directly or through others."""
+def _groups(items: Sequence[Item], kin: Kin) -> list[Group]:
+    """Join what shares a task, a session, a question or a repo, or asks nearly the same; directly or through others."""
     leader: dict[tuple[str, str], tuple[str, str]] = {}
 
     def find(node: tuple[str, str]) -> tuple[str, str]:
@@ -61,13 +69,22 @@ def _groups(items: Iterable[Item]) -> list[Group]:
             node = leader[node]
         return node
 
-    ordered = list(items)
-    for item in ordered:
-        leader[find(("task", item.task))] = find(("question", item.question))
+    asked = {item.question for item in items}
+    for item in items:
+        for tie in _ties(item):
+            leader[find(tie)] = find(("question", item.question))
+    for question in asked & kin.keys():
+        for other in kin[question] & asked:
+            leader[find(("question", other))] = find(("question", question))
     groups: dict[tuple[str, str], Group] = defaultdict(list)
-    for item in ordered:
-        groups[find(("task", item.task))].append(item)
+    for item in items:
+        groups[find(("question", item.question))].append(item)
     return list(groups.values())
+
+
+def _ties(item: Item) -> Iterable[tuple[str, str]]:
+    named = (("task", item.task), ("session", item.session), ("repo", item.repo))
+    return [tie for tie in named if tie[1] or tie[0] == "task"]
 
 
 def _age(group: Group) -> tuple[datetime, int]:
@@ -100,12 +117,16 @@ def _validate(groups: Sequence[Group], room: int) -> tuple[list[Item], list[Item
     return valid, train
 
 
-def _one_a_question(items: Iterable[Item]) -> tuple[list[str], list[str]]:
-    """Keep the newest example of each question; a problem is asked once."""
-    ordered = sorted(items, key=lambda item: (item.at, item.seq))
-    newest = {item.question: item.id for item in ordered}
-    kept = [item.id for item in ordered if newest[item.question] == item.id]
-    return kept, [item.id for item in ordered if newest[item.question] != item.id]
+def _one_a_question(items: Sequence[Item], kin: Kin) -> tuple[list[str], list[str]]:
+    """Keep the newest example of each question and of those nearly the same; a problem is asked once."""
+    asked: set[str] = set()
+    kept: list[Item] = []
+    for item in sorted(items, key=lambda item: (item.at, item.seq), reverse=True):
+        if item.question not in asked and not asked & kin.get(item.question, frozenset()):
+            asked.add(item.question)
+            kept.append(item)
+    chosen = {item.id for item in kept}
+    return _in_order(kept), _in_order(item for item in items if item.id not in chosen)
 
 
 def _in_order(items: Iterable[Item]) -> list[str]:

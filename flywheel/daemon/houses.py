@@ -27,7 +27,9 @@ from flywheel.proc.environments import count_gpus, environment
 from flywheel.rollout.run import RolloutRoom
 from flywheel.serve.run import ServeRoom
 from flywheel.serve.sites import Site
+from flywheel.sources.forgets import ForgetRoom
 from flywheel.sources.run import SourcesRoom
+from flywheel.sources.write_backs import WriteBackRoom
 from flywheel.store.requests import open_requests
 from flywheel.store.stores import Store, open_store
 from flywheel.train.readings import Readings
@@ -123,12 +125,14 @@ def build_house(settings: Settings, base: Ground) -> House:
     sources = SourcesRoom(store, clock, settings.sources, lambda: lines, home / "capture.db")
     sources.check()
     rooms: list[Room] = [
+        ForgetRoom(store, clock, home),
         sources,
         CurateRoom(store, clock, lambda: lines, home / "datasets"),
         GateRoom(store, clock, lambda: lines, lambda: policies.gates, _folders(home), lambda: _server_view(settings)),
         _train(settings, base, lines),
         RolloutRoom(store, clock, lambda: lines, lambda: policies.rollouts),
         _serve(settings, base, lines),
+        WriteBackRoom(store, clock, settings.sources, lambda: lines, (home / "datasets").absolute()),
     ]
     return House(base, settings, policies, sources, rooms)
 

@@ -25,11 +25,14 @@ from flywheel.daemon.works import WorkLimits, Works
 from flywheel.policy.problems import PolicyError
 from flywheel.store.counters import cursor, move_cursor
 from flywheel.store.ledger import append, last_event
+from flywheel.watch.hints import REASON as HINT
 from flywheel.watch.hints import Hints
 
 log = structlog.get_logger()
 
 STATUS = "daemon:status"
+_ALERT_SECONDS = 0.6  # after a hint: longer than a disk takes to make a commit durable
+_ALERT_POLL_SECONDS = 0.025
 
 
 async def serve(config: Path | None) -> None:
@@ -115,6 +118,7 @@ class Daemon:
         self._wakeups = Wakeups()
         self._stopping = asyncio.Event()
         self._reload = False
+        self._alert_until = 0.0
         self._notifier = Notifier()
         self._works = Works(base.store, base.clock, base.steps, work_limits(settings), self._wakeups.wake)
         self._hints = Hints(house.watched, self._wakeups.wake_from_thread)
@@ -126,14 +130,16 @@ class Daemon:
         beat = asyncio.create_task(self._beat())
         try:
             while not self._stopping.is_set():
-                reasons = await self._wakeups.wait(self._settings.daemon.poll_seconds)
+                reasons = await self._wakeups.wait(self._patience())
                 if self._stopping.is_set():
                     break
+                if HINT in reasons:
+                    self._alert_until = time.monotonic() + _ALERT_SECONDS
                 try:
                     if self._reload:
                         await self._do_reload()
                     # In a thread: a source that is locked or on a disk that hangs must not stop the loop's heart.
-                    if bool(reasons) or await asyncio.to_thread(self._house.changed):
+                    if bool(reasons - {HINT}) or await asyncio.to_thread(self._house.changed):
                         await self._look(reasons)
                 except TemporaryError as error:
                     await self._wait_out(error)
@@ -142,6 +148,11 @@ class Daemon:
             self._notifier.stopping()
             with contextlib.suppress(TemporaryError):  # what ran out must not turn an orderly end into a failure
                 self._say("daemon.stopped")
+
+    def _patience(self) -> float:
+        """Return how long to wait for a reason: a hint comes when a commit is written, which is before it is there."""
+        usual = self._settings.daemon.poll_seconds
+        return min(usual, _ALERT_POLL_SECONDS) if time.monotonic() < self._alert_until else usual
 
     async def _wait_out(self, error: TemporaryError) -> None:
         """Wait until what the store ran out of may be back, then look again; a stop does not wait."""

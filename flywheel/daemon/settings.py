@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariableError
 
@@ -14,7 +14,7 @@ from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
 from flywheel.core.routing import Origin
 from flywheel.core.training import Base
-from flywheel.sources.settings import GenericSource
+from flywheel.sources.registries import KINDS, SourceSettings
 
 PLACES = ("~/.config/flywheel/flywheel.toml", "/etc/flywheel/flywheel.toml")
 
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     store: str | None = None
     policies: Path | None = None
     bases: dict[str, BaseModelSettings] = Field(default_factory=dict)
-    sources: tuple[GenericSource, ...] = ()
+    sources: tuple[SourceSettings, ...] = ()
     servers: tuple[ServerSettings, ...] = Field(default=(ServerSettings(),), min_length=1)
     train_python: Path | None = None
     gateway: GatewaySection = GatewaySection()
@@ -127,9 +127,11 @@ class Settings(BaseSettings):
 
 
 def _at_home(source: Any) -> Any:
-    if isinstance(source, dict) and isinstance(source.get("path"), str):
-        return {**source, "path": str(Path(source["path"]).expanduser())}
-    return source
+    if not isinstance(source, dict):
+        return source
+    places = {name: str(Path(source[name]).expanduser()) for name in ("path", "curated")
+              if isinstance(source.get(name), str)}  # fmt: skip
+    return {"kind": "generic", **source, **places}
 
 
 def find_settings(explicit: Path | None = None) -> Path | None:
@@ -167,7 +169,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _first(error: ValidationError) -> str:
     found = error.errors()[0]
-    where = ".".join(str(part) for part in found["loc"]) or "settings"
+    kinds = {kind.model_fields["kind"].default for kind in KINDS} if found["loc"][:1] == ("sources",) else set()
+    where = ".".join(str(part) for part in found["loc"] if part not in kinds) or "settings"
     if found["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(found["loc"][-1]), _known_words(), n=1)
         return f"unknown setting {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
@@ -175,5 +178,12 @@ def _first(error: ValidationError) -> str:
 
 
 def _known_words() -> list[str]:
-    sections = (Settings, BaseModelSettings, GenericSource, ServerSettings, GatewaySection, DaemonSection)
+    sections: tuple[type[BaseModel], ...] = (
+        Settings,
+        BaseModelSettings,
+        *KINDS,
+        ServerSettings,
+        GatewaySection,
+        DaemonSection,
+    )
     return [name for section in sections for name in section.model_fields]

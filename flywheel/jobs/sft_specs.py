@@ -48,10 +48,14 @@ class Spec:
     out: Path
     seed: int
     hyperparameters: Hyperparameters
+    ordered: bool = False
 
     def text(self) -> str:
-        """Return the spec in one canonical form."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True, default=str) + "\n"
+        """Return the spec in one canonical form; what a run from before `ordered` existed wrote is the same."""
+        body = asdict(self)
+        if not self.ordered:
+            del body["ordered"]
+        return json.dumps(body, indent=1, sort_keys=True, default=str) + "\n"
 
 
 Check = tuple[Callable[[Any], bool], str]
@@ -77,6 +81,7 @@ FROM_ZERO: Check = (lambda value: _is_number(value) and value >= 0, "a number fr
 WORD: Check = (lambda value: isinstance(value, str) and value != "", "a name")
 PATH: Check = (lambda value: isinstance(value, str) and Path(value).is_absolute(), "an absolute path")
 PATH_OR_NULL: Check = (lambda value: value is None or PATH[0](value), "an absolute path or null")
+FLAG: Check = (lambda value: isinstance(value, bool), "true or false")
 LIMIT: Check = (lambda value: _is_int(value) and (value == -1 or value >= 1), "-1 (no limit) or a whole number from 1")
 
 SPEC_KEYS: dict[str, Check] = {
@@ -85,6 +90,7 @@ SPEC_KEYS: dict[str, Check] = {
     "valid": PATH_OR_NULL,
     "out": PATH,
     "seed": COUNT_OR_NONE,
+    "ordered": FLAG,
     "hyperparameters": (lambda value: isinstance(value, dict), "an object"),
 }
 HYPERPARAMETER_KEYS: dict[str, Check] = {
@@ -103,7 +109,7 @@ HYPERPARAMETER_KEYS: dict[str, Check] = {
     "max_length": COUNT,
     "optimizer": WORD,
     "precision": (lambda value: value in {"bf16", "fp32"}, '"bf16" or "fp32"'),
-    "gradient_checkpointing": (lambda value: isinstance(value, bool), "true or false"),
+    "gradient_checkpointing": FLAG,
     "eval_steps": COUNT_OR_NONE,
     "save_steps": COUNT_OR_NONE,
     "patience": COUNT_OR_NONE,
@@ -151,9 +157,10 @@ def read(path: Path) -> Spec:
         raise MisuseError(f"{path} is not JSON: {error}") from error
     if not isinstance(given, dict):
         raise MisuseError(f"{path} must hold one JSON object")
-    body = _checked(given, SPEC_KEYS, "keys")
+    body = _checked({"ordered": False, **given}, SPEC_KEYS, "keys")
     values = Hyperparameters(**_checked(body["hyperparameters"], HYPERPARAMETER_KEYS, "hyperparameters"))
     valid = Path(body["valid"]) if body["valid"] is not None else None
-    spec = Spec(Path(body["base"]), Path(body["train"]), valid, Path(body["out"]), body["seed"], values)
+    paths = (Path(body["base"]), Path(body["train"]), valid, Path(body["out"]))
+    spec = Spec(*paths, seed=body["seed"], hyperparameters=values, ordered=body["ordered"])
     _check_together(spec)
     return spec

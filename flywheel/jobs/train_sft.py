@@ -73,6 +73,11 @@ def _settings(spec: sft_specs.Spec, examples: int) -> SFTConfig:
 
     values = spec.hyperparameters
     steps = values.max_steps
+    seen = steps * values.batch_size * values.accumulation
+    if spec.ordered and 0 < seen < examples:
+        raise sft_specs.MisuseError(
+            f"max_steps ends after {seen} of the curriculum's {examples} rows, before the hardest; let epochs decide"
+        )
     if steps < 0:
         steps = int(values.epochs * examples / (values.batch_size * values.accumulation))
     return SFTConfig(
@@ -98,6 +103,7 @@ def _settings(spec: sft_specs.Spec, examples: int) -> SFTConfig:
         restore_callback_states_from_checkpoint=True,
         logging_steps=max(1, steps // LOG_LINES),
         dataset_kwargs={"skip_prepare_dataset": True},  # the rows come tokenised and measured
+        train_sampling_strategy="sequential" if spec.ordered else "random",  # a curriculum is not shuffled
         report_to="none",
         disable_tqdm=True,
         **_evaluation(values),

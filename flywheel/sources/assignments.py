@@ -1,6 +1,6 @@
 """Which line an outcome teaches: the one line that selects it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from flywheel.core.ids import content_hash
 from flywheel.core.lines import Line
@@ -10,9 +10,19 @@ NOBODY = "no line selects it"
 AMBIGUOUS = "more than one line selects it"
 
 
-def assign(outcome: Outcome, lines: Mapping[str, Line]) -> Outcome:
-    """Return the outcome with its line; without exactly one it teaches nobody and says why."""
-    selecting = [name for name, line in lines.items() if selects(line, outcome.source, outcome.call_type)]
+def assign(outcomes: Iterable[Outcome], lines: Mapping[str, Line]) -> list[Outcome]:
+    """Return outcomes with their lines; one without exactly one line teaches nobody and says why."""
+    selecting: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}  # few differ in what lines select by
+    assigned = []
+    for outcome in outcomes:
+        kind = (outcome.source, outcome.call_type, outcome.tags)
+        if kind not in selecting:
+            selecting[kind] = [name for name, line in lines.items() if _takes(line, outcome)]
+        assigned.append(_assigned(outcome, selecting[kind]))
+    return assigned
+
+
+def _assigned(outcome: Outcome, selecting: Sequence[str]) -> Outcome:
     if len(selecting) == 1:
         return outcome.model_copy(update={"line": selecting[0]})
     reason = AMBIGUOUS if selecting else NOBODY
@@ -24,6 +34,11 @@ def selects(line: Line, source: str, call_type: str | None = None) -> bool:
     select = line.select
     of_source = not select.sources or source in select.sources
     return of_source and (call_type is None or not select.call_types or call_type in select.call_types)
+
+
+def _takes(line: Line, outcome: Outcome) -> bool:
+    tags = line.select.tags
+    return selects(line, outcome.source, outcome.call_type) and (not tags or not set(tags).isdisjoint(outcome.tags))
 
 
 def selection_digest(lines: Mapping[str, Line]) -> str:

@@ -1,26 +1,37 @@
-"""Reads the gateway's own record of calls: which adapter answered which task, on which arm."""
+"""Reads the gateway's own record of calls: who answered which task on which arm, what was asked, what was said."""
 
+import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flywheel.core.clocks import parse_time
 from flywheel.core.frozen import Frozen
+from flywheel.core.secrets import find_secret
+from flywheel.sources.capture_bodies import asked_of, said_of
 from flywheel.sources.connections import WatchedDatabase, columns_of
+from flywheel.sources.joins import CapturedCall, answer_key, question_key
 from flywheel.sources.problems import SourceProblemError
+from flywheel.store.captured_calls import KnownCall
 from flywheel.store.gateway_calls import GatewayCall
 
 CALLS_A_BATCH = 2000
+BYTES_A_BATCH = 32_000_000  # about what one batch may hold in memory
 
-_QUERY = "SELECT rowid, id, at, alias, model, arm, task, session FROM calls WHERE rowid > ? ORDER BY rowid LIMIT ?"
-_NEEDED = frozenset({"id", "at", "alias", "model", "arm", "task", "session"})
+_NAMES = ("id", "at", "alias", "model", "arm", "task", "session")
+_BODIES = ("session_source", "status", "complete", "request", "response")  # without them nothing can be joined
+_NAMED_BY = frozenset({"x-session-id", "x-session-affinity", "x-task-id"})
+_OK = 200
+
+Row = Mapping[str, Any]
 
 
 class CaptureBatch(Frozen):
-    """Calls that were not read yet, and how far that got."""
+    """Calls that were not read yet: who answered them, what they are found by; and how far that got."""
 
     calls: tuple[GatewayCall, ...]
+    known: tuple[KnownCall, ...]
     cursor: dict[str, Any]
     more: bool
 
@@ -34,47 +45,110 @@ class CaptureReader:
         self._database = WatchedDatabase(path)
         self._seen: tuple[int, int] | None = None
 
+    def is_there(self) -> bool:
+        """Tell whether the gateway has ever written."""
+        return self._path.exists()
+
     def changed(self) -> bool:
         """Tell whether the gateway may have written since the last complete look."""
-        return self._path.exists() and self._database.version() != self._seen
+        return self.is_there() and self._database.version() != self._seen
 
     def read(self, cursor: Mapping[str, Any]) -> CaptureBatch:
         """Return the next calls; each call is stored once by its id, so reading one again does no harm."""
         version = self._database.version()
+        calls: list[GatewayCall] = []
+        known: list[KnownCall] = []
         with self._database.reading() as connection:
             after = int(cursor.get("row", 0)) if cursor.get("identity") == list(self._database.identity or ()) else 0
-            rows = self._rows(connection, after)
-        more = len(rows) == CALLS_A_BATCH
+            read, size, end = 0, 0, after
+            for row in _rows(connection, "rowid > ? ORDER BY rowid LIMIT ?", (after, CALLS_A_BATCH)):
+                calls.extend(_call(row))
+                known.extend(_known(row))
+                read, size, end = read + 1, size + _size(row), int(row["rowid"])
+                if size > BYTES_A_BATCH:
+                    break
+        more = read == CALLS_A_BATCH or size > BYTES_A_BATCH
         if not more:
             self._seen = version
-        end = int(rows[-1][0]) if rows else after
-        calls = tuple(call for row in rows if (call := _call(row)) is not None)
-        return CaptureBatch(
-            calls=calls, cursor={"identity": list(self._database.identity or ()), "row": end}, more=more
-        )
+        moved = {"identity": list(self._database.identity or ()), "row": end}
+        return CaptureBatch(calls=tuple(calls), known=tuple(known), cursor=moved, more=more)
+
+    def fetch(self, calls: Sequence[str]) -> list[CapturedCall]:
+        """Return these calls whole; those that the capture has no more, or that hold no text, are left out."""
+        shared: dict[Any, Any] = {}
+        with self._database.reading() as connection:
+            rows = (row for call in calls for row in _rows(connection, "id = ?", (call,)))
+            return [_sharing(call, shared) for row in rows for call in _captured(row)]
 
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
         self._seen = None
 
-    @staticmethod
-    def _rows(connection: sqlite3.Connection, after: int) -> list[tuple[Any, ...]]:
-        columns = columns_of(connection, "calls")
-        if not columns:
-            return []  # the gateway has only just made the file
-        if missing := _NEEDED - set(columns):
-            raise SourceProblemError(
-                f"has no column {', '.join(sorted(missing))}", "gateway and daemon must be of the same version"
-            )
-        return connection.execute(_QUERY, (after, CALLS_A_BATCH)).fetchall()
+
+def _rows(connection: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> Iterator[Row]:
+    columns = columns_of(connection, "calls")
+    if not columns:
+        return  # the gateway has only just made the file
+    if missing := set(_NAMES) - set(columns):
+        raise SourceProblemError(
+            f"has no column {', '.join(sorted(missing))}", "gateway and daemon must be of the same version"
+        )
+    names = ("rowid", *_NAMES, *(name for name in _BODIES if name in columns))
+    query = f"SELECT {', '.join(names)} FROM calls WHERE {which}"  # noqa: S608 - our own names
+    for row in connection.execute(query, values):
+        yield _nameable(dict(zip(names, row, strict=True)))
 
 
-def _call(row: tuple[Any, ...]) -> GatewayCall | None:
-    """Return a call as the store keeps it; one that was not made through an alias has no line."""
-    _, call, at, alias, model, arm, task, session = row
-    when = parse_time(at)
-    if not alias or not model or when is None or not isinstance(call, str):
-        return None
-    return GatewayCall(call=call, line=str(alias), name=str(model), arm=str(arm or ""),
-                       task=str(task or session or ""), session=str(session or ""), at=when)  # fmt: skip
+def _nameable(row: dict[str, Any]) -> Row:
+    """Return a row without a task's or session's name that holds a secret: names are kept as they are."""
+    return row | {name: None for name in ("task", "session") if find_secret(_text(row[name])) is not None}
+
+
+def _call(row: Row) -> Iterator[GatewayCall]:
+    """Yield a call as the store keeps it; one that was not made through an alias has no line."""
+    alias, model, when, call = row["alias"], row["model"], parse_time(row["at"]), row["id"]
+    if alias and model and when is not None and isinstance(call, str):
+        task, session = row["task"], row["session"]
+        yield GatewayCall(call=call, line=str(alias), name=str(model), arm=str(row["arm"] or ""),
+                          task=str(task or session or ""), session=str(session or ""), at=when)  # fmt: skip
+
+
+def _known(row: Row) -> Iterator[KnownCall]:
+    """Yield what an answered call is found by."""
+    for call in _captured(row):
+        yield KnownCall(call=call.call, session=call.session, task=call.task, at=call.at,
+                        answer=answer_key(call.response), question=question_key(call.messages))  # fmt: skip
+
+
+def _captured(row: Row) -> Iterator[CapturedCall]:
+    """Yield the call when it was answered and both what was asked and what was said can be read."""
+    call, when = row["id"], parse_time(row["at"])
+    if not isinstance(call, str) or when is None or row.get("status") != _OK:
+        return
+    asked, said = asked_of(_bytes(row.get("request"))), said_of(_bytes(row.get("response")))
+    if asked is None or said is None:
+        return
+    session = row["session"] if row.get("session_source") in _NAMED_BY else ""
+    yield CapturedCall(call=call, at=when, session=_text(session), task=_text(row["task"]), model=_text(row["model"]),
+                       arm=_text(row["arm"]), complete=bool(row.get("complete")), messages=asked.messages,
+                       tools=asked.tools, response=said.text)  # fmt: skip
+
+
+def _sharing(call: CapturedCall, shared: dict[Any, Any]) -> CapturedCall:
+    """Return the call with the messages and tools of the ones before it: a conversation repeats itself every turn."""
+    messages = tuple(shared.setdefault((message.role, message.content), message) for message in call.messages)
+    tools = shared.setdefault(json.dumps(call.tools), call.tools)
+    return call.model_copy(update={"messages": messages, "tools": tools})
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else value.encode("utf-8", "replace") if isinstance(value, str) else b""
+
+
+def _text(value: Any) -> str:
+    return value.replace("\x00", "") if isinstance(value, str) else ""
+
+
+def _size(row: Row) -> int:
+    return len(_bytes(row.get("request"))) + len(_bytes(row.get("response")))

@@ -1,7 +1,7 @@
 """A kept read-only connection to somebody else's database: never writes, never checkpoints, notices replacement."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,12 @@ from urllib.parse import quote
 
 from flywheel.core.ids import bytes_hash
 from flywheel.sources.problems import SourceProblemError, as_problem
+from flywheel.sources.stills import Still
 
 LOCK_SECONDS = 2.0  # longer than any short transaction of an agent, shorter than a person's patience
+
+# Where a damaged file's own words stand in the driver's message, the driver may fail to decode that.
+_BROKEN = (sqlite3.Error, UnicodeDecodeError)
 
 Identity = tuple[int, int]
 
@@ -38,6 +42,7 @@ class WatchedDatabase:
         self._path = path
         self._lock_seconds = lock_seconds
         self._connection: sqlite3.Connection | None = None
+        self._still: Still | None = None
         self._identity: Identity | None = None
         self._openings = 0
 
@@ -56,7 +61,7 @@ class WatchedDatabase:
         connection = self._opened()
         try:
             number = int(connection.execute("PRAGMA data_version").fetchone()[0])
-        except sqlite3.Error as error:
+        except _BROKEN as error:
             self.close()
             raise as_problem(error) from error
         return self._openings, number
@@ -68,7 +73,10 @@ class WatchedDatabase:
         try:
             connection.execute("BEGIN")
             yield connection
-        except sqlite3.Error as error:
+            if self._still is not None and not self._still.holds():
+                self.close()
+                raise SourceProblemError("was changed while it was read", "it is tried again", delay=1.0)
+        except _BROKEN as error:
             self._end(connection)
             self.close()
             raise as_problem(error) from error
@@ -80,19 +88,40 @@ class WatchedDatabase:
         connection, self._connection, self._identity = self._connection, None, None
         if connection is not None:
             connection.close()
+        still, self._still = self._still, None
+        if still is not None:
+            still.close()
 
     def _opened(self) -> sqlite3.Connection:
         identity = _identity(self._path)
-        if self._connection is not None and identity == self._identity:
+        kept = self._still is None or self._still.holds()
+        if self._connection is not None and identity == self._identity and kept:
             return self._connection
         self.close()
         try:
-            self._connection = _connect(self._path, self._lock_seconds)
-        except sqlite3.Error as error:
-            raise as_problem(error) from error
+            self._connection = _connect(self._path, "mode=ro", self._lock_seconds)
+        except _BROKEN as error:
+            if not _folder_may_be_closed(error):
+                raise as_problem(error) from error
+            self._connection = self._open_still(error)
         self._identity = identity
         self._openings += 1
         return self._connection
+
+    def _open_still(self, error: Exception) -> sqlite3.Connection:
+        """Open a database whose folder we may not write: as it lies there, or, where it has a journal, a copy of it."""
+        still = Still(self._path)
+        try:
+            path, mode = still.readable()
+            connection = _connect(path, mode, self._lock_seconds)
+        except _BROKEN:
+            still.close()
+            raise as_problem(error) from error  # the first error says it better
+        except SourceProblemError:
+            still.close()
+            raise
+        self._still = still
+        return connection
 
     @staticmethod
     def _end(connection: sqlite3.Connection) -> None:
@@ -116,8 +145,13 @@ def _identity(path: Path) -> Identity:
     return status.st_dev, status.st_ino
 
 
-def _connect(path: Path, lock_seconds: float) -> sqlite3.Connection:
-    uri = f"file:{quote(str(path))}?mode=ro"
+def _folder_may_be_closed(error: Exception) -> bool:
+    """Tell whether it may be that SQLite could not make the files it needs beside the database."""
+    return (getattr(error, "sqlite_errorname", "") or "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+
+
+def _connect(path: Path, mode: str, lock_seconds: float) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path))}?{mode}"
     connection = sqlite3.connect(
         uri, uri=True, timeout=lock_seconds, isolation_level=None, check_same_thread=False, cached_statements=16
     )
@@ -126,10 +160,24 @@ def _connect(path: Path, lock_seconds: float) -> sqlite3.Connection:
         connection.execute("PRAGMA query_only = 1")
         connection.execute("PRAGMA cache_size = -2048")  # 2 MiB: the idle daemon stays small
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # a file that is no database says so here
-    except sqlite3.Error:
+    except _BROKEN:
         connection.close()
         raise
     return connection
+
+
+def rows_of(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -> list[Any]:
+    """Return the rows of a query; what is not UTF-8 comes as `Undecodable`, and costs only where there is some."""
+    factory = connection.text_factory
+    connection.text_factory = str
+    try:
+        return connection.execute(query, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+    finally:
+        connection.text_factory = factory
+    return connection.execute(query, values).fetchall()
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:

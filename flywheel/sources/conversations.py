@@ -4,8 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from flywheel.core.outcomes import Message, Role
 
+_LARGEST_NUMBER = 1e15  # what is counted or measured stays below
 LONGEST_TEXT = 2_000_000  # no context window holds more; such a row is a mistake and would fill our memory
 
 _ROLES: Mapping[str, Role] = {
@@ -18,6 +21,8 @@ _ROLES: Mapping[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
+
+_PLAIN = TypeAdapter(list[Message])
 
 
 class UnreadableError(ValueError):
@@ -32,6 +37,8 @@ class UnreadableError(ValueError):
 
 def text_of(value: object, what: str) -> str:
     """Return a value as text, empty for NULL; raises UnreadableError for what cannot be stored or learned from."""
+    if isinstance(value, str) and value.isascii() and len(value) <= LONGEST_TEXT:
+        return value  # almost all there is
     if value is None:
         return ""
     if isinstance(value, bytes):
@@ -41,8 +48,10 @@ def text_of(value: object, what: str) -> str:
     text = str(value)
     if len(text) > LONGEST_TEXT:
         raise UnreadableError("too-large", f"{what} is longer than {LONGEST_TEXT} characters")
-    if any("\ud800" <= char <= "\udfff" for char in text) if not text.isascii() else False:
-        raise UnreadableError("not-utf8", f"{what} holds half a character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UnreadableError("not-utf8", f"{what} holds half a character") from None
     return text
 
 
@@ -54,11 +63,28 @@ def name_of(value: object, what: str) -> str:
     return text
 
 
+def is_number(value: object) -> bool:
+    """Tell whether a value is a number every database takes: finite, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER
+
+
 def question_of(system: str, prompt: object, messages: object) -> tuple[Message, ...]:
     """Return the messages before the answer, from either way of writing them down."""
-    found = _messages(messages) if messages not in {None, ""} else _from_prompt(text_of(prompt, "prompt"))
+    told = messages is not None and messages != ""
+    found = _messages(messages) if told else _from_prompt(text_of(prompt, "prompt"))
     if system and (not found or found[0].role != "system"):
         found = [Message(role="system", content=system), *found]
+    if not any(message.role in {"user", "tool"} for message in found):
+        raise UnreadableError("no-question", "nothing was asked")
+    return tuple(found)
+
+
+def question_from(prompt: object, messages: object) -> tuple[Message, ...]:
+    """Return the messages before the answer where a record holds them as they are: a list of messages, or a text."""
+    if isinstance(messages, list):
+        found = [_message(item) for item in messages]
+    else:
+        found = _from_prompt(text_of(prompt if messages is None else messages, "prompt"))
     if not any(message.role in {"user", "tool"} for message in found):
         raise UnreadableError("no-question", "nothing was asked")
     return tuple(found)
@@ -86,22 +112,33 @@ def without_answer(question: tuple[Message, ...], answer: str) -> tuple[Message,
     return question
 
 
+def messages_of(held: Sequence[Any]) -> tuple[Message, ...]:
+    """Return a list of message objects as messages; raises UnreadableError for what is not text."""
+    return tuple(_message(item) for item in held)
+
+
 def _from_prompt(prompt: str) -> list[Message]:
     return [Message(role="user", content=prompt)] if prompt.strip() else []
 
 
 def _messages(value: object) -> list[Message]:
+    text = text_of(value, "messages")
     try:
-        held = json.loads(text_of(value, "messages"))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, UnreadableError):
-            raise
-        raise UnreadableError("not-json", "messages is not JSON") from None
+        return _PLAIN.validate_json(text)  # at once, as almost all are written; the rest one by one
+    except ValueError:
+        held = _loads(text)
     if isinstance(held, Mapping) and "messages" in held:
         held = held["messages"]
     if not isinstance(held, list):
         raise UnreadableError("not-messages", "messages is not a list")
     return [_message(item) for item in held]
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise UnreadableError("not-json", "messages is not JSON") from None
 
 
 def _message(item: object) -> Message:
@@ -115,8 +152,10 @@ def _message(item: object) -> Message:
 
 def _content(item: Mapping[str, Any]) -> str:
     """Return a message's text; parts are joined, native tool calls written the way chat templates write them."""
-    parts = [_part(item.get("content"))]
-    calls = item.get("tool_calls")
+    content, calls = item.get("content"), item.get("tool_calls")
+    if calls is None and isinstance(content, str):
+        return content
+    parts = [_part(content)]
     if isinstance(calls, list):
         parts += [f"<tool_call>\n{json.dumps(_call(call), ensure_ascii=False)}\n</tool_call>" for call in calls]
     return "\n".join(part for part in parts if part)

@@ -9,26 +9,30 @@ keys of what is stored already make that harmless.
 # ruff: noqa: S608 - table and column names come from the database's own schema and are quoted; values are bound
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import content_hash
+from flywheel.core.secrets import find_secret_in
 from flywheel.sources.columns import map_call_columns, map_task_columns
-from flywheel.sources.connections import Identity, columns_of, is_indexed, quoted
+from flywheel.sources.connections import Identity, columns_of, is_indexed, quoted, rows_of
 from flywheel.sources.conversations import UnreadableError, text_of
 from flywheel.sources.readings import Batch, PendingTasks, Refusal, TaskReading
 from flywheel.sources.rows import CallRow, Values, read_task, success_of
 from flywheel.sources.settings import GenericSource
 
-TASKS_A_BATCH = 500
-ROWS_A_BATCH = 2000
+TASKS_A_BATCH = 2000
+ROWS_A_BATCH = 4000
 BYTES_A_BATCH = 16_000_000  # about what one batch may hold in memory
 RECENT_TASKS = 200  # so many of the newest tasks are compared at every look; older changes are found by a full look
 PENDING_A_LOOK = 400  # of the newest, and as many of the older ones by turns
 
 _NAMES_A_QUERY = 400
+_FIRST_TASKS = 8  # before it is known how large they are
+_PARTS = 8
+_LARGE = ("messages", "prompt", "system", "response")
 
 
 class Shape(Frozen):
@@ -85,8 +89,11 @@ class Look:
         recent = self._recent()
         known = at["recent"]
         changed = [task for task, success in recent.items() if task in known and known[task] != success]
-        raw = {new.task: new.raw for new in arrived if new.task is not None}
-        dirty = raw | {task: task for task in (*awaited, *overdue, *changed) if task not in raw}
+        raw: dict[str, set[Any]] = defaultdict(set)  # a table may hold one name as a number and as a text
+        for new in arrived:
+            if new.task is not None:
+                raw[new.task].add(new.raw)
+        dirty = raw | {task: {task} for task in (*awaited, *overdue, *changed) if task not in raw}
         readings = self._read(dirty, {} if restarted else self._first_rows(arrived))
         done = {reading.task for reading in readings}
         whole = len(done) == len(dirty)
@@ -130,7 +137,7 @@ class Look:
     def _arrived(self, after: int) -> tuple[list[_Arrived], bool]:
         """Return the call rows after a row, of at most so many tasks, and whether there are more."""
         query = f"SELECT rowid, {self._call_task} FROM {self._calls} WHERE rowid > ? ORDER BY rowid LIMIT ?"
-        rows = self._connection.execute(query, (after, ROWS_A_BATCH)).fetchall()
+        rows = rows_of(self._connection, query, (after, ROWS_A_BATCH))
         found: list[_Arrived] = []
         tasks: set[str] = set()
         for row, raw in rows:
@@ -158,10 +165,14 @@ class Look:
         return [task for task in names if success_of(ends.get(task, {}).get("success")) is not None], following
 
     def _recent(self) -> dict[str, bool | None]:
+        """Return how the newest tasks ended; the cursor remembers them by their names, which must hold no secret."""
         success = quoted(self._shape.tasks["success"])
         query = f"SELECT {self._task_task}, {success} FROM {self._tasks} ORDER BY rowid DESC LIMIT ?"
-        rows = reversed(self._connection.execute(query, (RECENT_TASKS,)).fetchall())
-        return {task: success_of(value) for raw, value in rows if (task := _task_name(raw)) is not None}
+        rows = reversed(rows_of(self._connection, query, (RECENT_TASKS,)))
+        found = {task: success_of(value) for raw, value in rows if (task := _task_name(raw)) is not None}
+        if find_secret_in(found) is None:
+            return found
+        return {task: ended for task, ended in found.items() if find_secret_in([task]) is None}
 
     def _first_rows(self, arrived: Iterable[_Arrived]) -> dict[str, int]:
         """Return for each new task where its calls begin, so that a table without an index is not read from the top."""
@@ -174,21 +185,20 @@ class Look:
         known = self._pending.known(list(first))
         return {task: row for task, row in first.items() if task not in known} | dict(self._pending.among(list(first)))
 
-    def _read(self, dirty: Mapping[str, Any], first: Mapping[str, int]) -> list[TaskReading]:
+    def _read(self, dirty: Mapping[str, Collection[Any]], first: Mapping[str, int]) -> list[TaskReading]:
         """Read tasks whole, in order, until all are read or enough is in memory."""
-        ends = self._ends(list(dirty.values()))
+        names = list(dirty)
         readings: list[TaskReading] = []
         size = 0
-        step = 1 if self._shape.calls_are_indexed else _NAMES_A_QUERY
-        names = list(dirty)
-        for start in range(0, len(names), step):
-            chunk = names[start : start + step]
-            calls = self._calls_of([dirty[name] for name in chunk], min(first.get(name, 0) for name in chunk))
-            for name in chunk:
-                readings.append(read_task(self._settings, name, ends.get(name), calls[name]))
-                size += sum(_size(call.values) for call in calls[name])
-            if size > BYTES_A_BATCH:
-                break
+        step = _FIRST_TASKS if self._shape.calls_are_indexed else _NAMES_A_QUERY
+        while len(readings) < len(names) and size <= BYTES_A_BATCH:
+            chunk = names[len(readings) : len(readings) + step]
+            raw = [value for name in chunk for value in dirty[name]]
+            ends, calls = self._ends(raw), self._calls_of(raw, min(first.get(name, 0) for name in chunk))
+            readings += [read_task(self._settings, name, ends.get(name), calls.get(name, ())) for name in chunk]
+            size += sum(_size(call.values) for several in calls.values() for call in several)
+            if self._shape.calls_are_indexed:  # so many at once as are expected to fill a part of what may be held
+                step = min(max(BYTES_A_BATCH // _PARTS * len(readings) // (size + 1), 1), _NAMES_A_QUERY)
         return readings
 
     def _calls_of(self, tasks: Sequence[Any], first: int) -> dict[str, list[CallRow]]:
@@ -197,9 +207,12 @@ class Look:
         marks = ", ".join("?" * len(tasks))
         query = f"SELECT rowid, {columns} FROM {self._calls} WHERE {self._call_task} IN ({marks}) AND rowid >= ?"
         found: dict[str, list[CallRow]] = defaultdict(list)
-        for row, *values in self._connection.execute(f"{query} ORDER BY rowid", (*tasks, first)):
-            named = dict(zip(meanings, values, strict=True))
-            found[_task_name(named["task"]) or ""].append(CallRow(int(row), named))
+        of_task = meanings.index("task") + 1
+        names = ("row", *meanings)
+        for row in rows_of(self._connection, query, (*tasks, first)):
+            found[_task_name(row[of_task]) or ""].append(CallRow(row[0], dict(zip(names, row, strict=True))))
+        for calls in found.values():
+            calls.sort(key=_row)  # by an index they come in order anyway, and sorting them there would move their texts
         return found
 
     def _ends(self, tasks: Sequence[Any]) -> dict[str, Values]:
@@ -211,7 +224,7 @@ class Look:
             chunk = tasks[start : start + _NAMES_A_QUERY]
             marks = ", ".join("?" * len(chunk))
             query = f"SELECT {columns} FROM {self._tasks} WHERE {self._task_task} IN ({marks}) ORDER BY rowid"
-            for values in self._connection.execute(query, chunk):
+            for values in rows_of(self._connection, query, chunk):
                 named = dict(zip(meanings, values, strict=True))
                 found[_task_name(named["task"]) or ""] = named
         return found
@@ -239,4 +252,8 @@ def _nameless(table: str, new: _Arrived) -> Refusal:
 
 
 def _size(values: Values) -> int:
-    return sum(len(value) for value in values.values() if isinstance(value, str | bytes))
+    return sum([len(text) for name in _LARGE if isinstance(text := values.get(name), str | bytes)])
+
+
+def _row(call: CallRow) -> int:
+    return call.row

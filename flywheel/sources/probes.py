@@ -1,23 +1,47 @@
-"""Looking at a database before it is watched: what it holds, what would become of it. Writes nothing."""
+"""Looking at a file or folder before it is watched: what it is and what would become of it. Writes nothing."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import Field
 
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
+from flywheel.core.lines import Line
 from flywheel.core.outcomes import Outcome
+from flywheel.sources.assignments import assign
 from flywheel.sources.connections import WatchedDatabase
-from flywheel.sources.generics import GenericReader
+from flywheel.sources.detections import Detected, detect
 from flywheel.sources.looks import shape_of
 from flywheel.sources.problems import SourceProblemError
 from flywheel.sources.readings import Refusal
-from flywheel.sources.settings import GenericSource
+from flywheel.sources.registries import SourceSettings, reader_of
+from flywheel.sources.settings import (
+    CleanRoomSource,
+    FleetSource,
+    GenericSource,
+    OpencodeSource,
+    ToolEventsSource,
+)
+from flywheel.store.source_marks import Mark
 
-_MOST_BATCHES = 20  # some thousand tasks tell what the rest is like
+SOURCES: Mapping[str, Callable[..., SourceSettings]] = MappingProxyType(
+    {
+        "generic": GenericSource,
+        "clean-room": CleanRoomSource,
+        "opencode": OpencodeSource,
+        "fleet": FleetSource,
+        "tool-events": ToolEventsSource,
+    }
+)
+
+_MOST_BATCHES = 40  # some thousand tasks tell what the rest is like
+_SHOWN_REFUSALS = 20
+
+Counts = dict[str, int]
 
 
 class ProbeReport(Frozen):
@@ -25,15 +49,22 @@ class ProbeReport(Frozen):
 
     path: str
     readable: bool
+    kind: str = "unknown"
+    version: str = ""
+    source: str = ""
     problem: str = ""
     mend: str = ""
     task_columns: dict[str, str] = Field(default_factory=dict)
     call_columns: dict[str, str] = Field(default_factory=dict)
     tasks: int = 0
     outcomes: int = 0
-    labels: dict[str, int] = Field(default_factory=dict)
-    call_types: dict[str, int] = Field(default_factory=dict)
-    refused: dict[str, int] = Field(default_factory=dict)
+    labels: Counts = Field(default_factory=dict)
+    call_types: Counts = Field(default_factory=dict)
+    tags: dict[str, Counts] = Field(default_factory=dict)
+    lines: dict[str, Counts] | None = None
+    unassigned: Counts = Field(default_factory=dict)
+    refused: Counts = Field(default_factory=dict)
+    refusals: tuple[Refusal, ...] = ()
     newest: datetime | None = None
     whole: bool = True
 
@@ -42,76 +73,143 @@ class ProbeReport(Frozen):
         """Return the report as a person reads it."""
         if not self.readable:
             return f"{self.path} {self.problem}\n  mend: {self.mend}"
+        told = f"{self.kind}, {self.version}" if self.version else self.kind
         lines = [
-            f"{self.path} can be read" + ("" if self.whole else " (the first part of it was looked at)"),
+            f"{self.path} can be read: {told}" + ("" if self.whole else " (the first part of it was looked at)"),
+            *([f"  it is          {self.source}"] if self.source != self.path else []),
             f"  {self.tasks} tasks, {self.outcomes} calls, the newest at {self.newest or 'no time'}",
-            f"  tasks by      {_pairs(self.task_columns)}",
-            f"  calls by      {_pairs(self.call_columns)}",
-            f"  labels        {_pairs(self.labels)}",
-            f"  kinds of call {_pairs(self.call_types)}",
-            f"  refused       {_pairs(self.refused)}",
+            *([f"  tasks by       {_pairs(self.task_columns)}"] if self.task_columns else []),
+            *([f"  calls by       {_pairs(self.call_columns)}"] if self.call_columns else []),
+            f"  labels         {_pairs(self.labels)}",
+            f"  kinds of call  {_pairs(self.call_types)}",
+            *_table("tags", self.tags),
+            *(_table("lines", self.lines) if self.lines is not None else []),
+            *([f"  of no line     {_pairs(self.unassigned)}"] if self.unassigned else []),
+            f"  refused        {_pairs(self.refused)}",
+            *[f"    {refusal.rule}: {refusal.reason}" for refusal in self.refusals],
         ]
         return "\n".join(lines)
 
 
-def probe_source(path: Path, settings: GenericSource | None = None) -> ProbeReport:
-    """Read a database as a source would be read, and report; never raises for what stands at the path."""
-    source = settings or GenericSource(name="probe", path=path)
+def probe_source(
+    path: Path,
+    settings: SourceSettings | None = None,
+    *,
+    kind: str | None = None,
+    lines: Mapping[str, Line] | None = None,
+) -> ProbeReport:
+    """Read what stands there as a source would be read, and report; never raises for what stands at the path.
+
+    `settings` or `kind` say what it is, else it is found out; with `lines` outcomes are given to those.
+    """
+    try:
+        found = _told(path, settings, kind) or detect(path)
+        if found.problem:
+            return _unreadable(path, found)
+        source = settings or SOURCES[found.kind](name="probe", path=found.path)
+        report = _read(source, lines)
+        more = {"path": str(path), "version": found.version, "source": str(found.path)}
+        return report.model_copy(update=more | (_columns(source) if isinstance(source, GenericSource) else {}))
+    except SettingsError as error:
+        return _unreadable(path, Detected(kind=kind or "generic", path=path, problem=f"does not fit: {error.message}",
+                                          mend=error.mend))  # fmt: skip
+    except SourceProblemError as error:
+        return _unreadable(path, Detected(kind=kind or "unknown", path=path, problem=error.message, mend=error.mend))
+
+
+def _told(path: Path, settings: SourceSettings | None, kind: str | None) -> Detected | None:
+    """Return what the person says it is; its version is told all the same where it can be."""
+    said = settings.kind if settings is not None else kind
+    if said is None:
+        return None
+    try:
+        found = detect(path)
+    except SourceProblemError:
+        return Detected(kind=said, path=path)
+    return found if found.kind == said and not found.problem else Detected(kind=said, path=path)
+
+
+def _columns(source: GenericSource) -> dict[str, dict[str, str]]:
     database = WatchedDatabase(source.path)
     try:
         with database.reading() as connection:
             shape = shape_of(connection, source)
-        return _report(source).model_copy(update={"task_columns": shape.tasks, "call_columns": shape.calls})
-    except SettingsError as error:
-        return _unreadable(source, f"does not fit: {error.message}", error.mend)
-    except SourceProblemError as error:
-        return _unreadable(source, error.message, error.mend)
     finally:
         database.close()
+    return {"task_columns": shape.tasks, "call_columns": shape.calls}
 
 
-def _report(source: GenericSource) -> ProbeReport:
-    reader = GenericReader(source)
-    outcomes: list[Outcome] = []
-    refusals: list[Refusal] = []
+def _read(source: SourceSettings, lines: Mapping[str, Line] | None) -> ProbeReport:
+    reader = reader_of(source)
+    outcomes: dict[str, Outcome] = {}
+    refusals: dict[str, Refusal] = {}
     tasks: set[str] = set()
     cursor: Mapping[str, object] = {}
     more = True
     try:
+        reader.check()
         for _ in range(_MOST_BATCHES):
             batch = reader.read(cursor, _Nothing())
             cursor, more = batch.cursor, batch.more
             tasks |= {task.task for task in batch.tasks}
-            outcomes += [outcome for task in batch.tasks for outcome in task.outcomes]
-            refusals += [*batch.refusals, *(refusal for task in batch.tasks for refusal in task.refusals)]
+            outcomes |= {outcome.key: outcome for task in batch.tasks for outcome in task.outcomes}
+            found = [*batch.refusals, *(refusal for task in batch.tasks for refusal in task.refusals)]
+            refusals |= {refusal.row: refusal for refusal in found}
             if not more:
                 break
     finally:
         reader.close()
-    unique = {outcome.key: outcome for outcome in outcomes}.values()
-    return ProbeReport(
+    report = ProbeReport(
         path=str(source.path),
         readable=True,
+        kind=source.kind,
         tasks=len(tasks),
-        outcomes=len(unique),
-        labels=_counts([outcome.labelled.label.value for outcome in unique]),
-        call_types=_counts([outcome.call_type for outcome in unique]),
-        refused=_counts([refusal.rule for refusal in {one.row: one for one in refusals}.values()]),
-        newest=max((outcome.at for outcome in unique), default=None),
+        refused=_counts(refusal.rule for refusal in refusals.values()),
+        refusals=tuple(refusals.values())[:_SHOWN_REFUSALS],
         whole=not more,
     )
+    return report.model_copy(update=_of_outcomes(list(outcomes.values()), lines))
 
 
-def _unreadable(source: GenericSource, problem: str, mend: str) -> ProbeReport:
-    return ProbeReport(path=str(source.path), readable=False, problem=problem, mend=mend)
+def _of_outcomes(outcomes: Sequence[Outcome], lines: Mapping[str, Line] | None) -> dict[str, object]:
+    tags = [(tag, outcome) for outcome in outcomes for tag in outcome.tags]
+    given = assign(outcomes, lines) if lines is not None else []
+    return {
+        "outcomes": len(outcomes),
+        "labels": _counts(outcome.labelled.label.value for outcome in outcomes),
+        "call_types": _counts(outcome.call_type for outcome in outcomes),
+        "tags": _by_label(tags),
+        "lines": None if lines is None else _by_label([(one.line, one) for one in given if one.line is not None]),
+        "unassigned": _counts(str(one.extra.get("unassigned", "")) for one in given if one.line is None),
+        "newest": max((outcome.at for outcome in outcomes), default=None),
+    }
 
 
-def _counts(names: Sequence[str]) -> dict[str, int]:
+def _unreadable(path: Path, found: Detected) -> ProbeReport:
+    return ProbeReport(path=str(path), readable=False, kind=found.kind, version=found.version,
+                       source=str(found.path), problem=found.problem, mend=found.mend)  # fmt: skip
+
+
+def _by_label(named: Sequence[tuple[str, Outcome]]) -> dict[str, Counts]:
+    return {
+        name: _counts(outcome.labelled.label.value for other, outcome in named if other == name)
+        for name in sorted({name for name, _ in named})
+    }
+
+
+def _counts(names: Iterable[str]) -> Counts:
     return dict(sorted(Counter(names).items()))
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items()) or "none"
+    return ", ".join(f"{name or '(no name)'} {value}" for name, value in values.items()) or "none"
+
+
+def _table(title: str, rows: Mapping[str, Counts]) -> list[str]:
+    return [
+        f"  {title if not index else '':<14} {name}: {_pairs(counts)}"
+        for index, (name, counts) in enumerate(rows.items())
+    ]
 
 
 class _Nothing:
@@ -128,3 +226,6 @@ class _Nothing:
 
     def known(self, tasks: Sequence[str]) -> frozenset[str]:
         return frozenset(tasks)
+
+    def marks(self) -> Mapping[str, Mark]:
+        return {}

@@ -1,7 +1,5 @@
 """What can be wrong with a whole source, in words a person can act on."""
 
-import sqlite3
-
 from flywheel.core.errors import TemporaryError
 
 
@@ -25,8 +23,10 @@ _BY_CODE = {
 }
 
 
-def as_problem(error: sqlite3.Error) -> SourceProblemError:
+def as_problem(error: Exception) -> SourceProblemError:
     """Return the problem that a driver's error stands for; the driver's own words stay out of the first line."""
+    if isinstance(error, UnicodeDecodeError):
+        return SourceProblemError(*_BY_CODE["SQLITE_CORRUPT"])
     name = getattr(error, "sqlite_errorname", "") or ""
     for code, (message, mend) in _BY_CODE.items():
         if name.startswith(code):

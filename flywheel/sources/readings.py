@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from pydantic import Field
+
 from flywheel.core.frozen import Frozen
 from flywheel.core.outcomes import Outcome
+from flywheel.store.source_marks import Mark
 
 Cursor = dict[str, Any]
 
@@ -18,7 +21,12 @@ class Refusal(Frozen):
 
 
 class TaskReading(Frozen):
-    """One task, read whole. `settled`: its end is known; `has_row`: the agent still says something about it."""
+    """One task, read whole.
+
+    `settled`: its end is known; `has_row`: the agent still says something about it; `mirrors`: what is stored of the
+    task and not among these outcomes is gone at the source (edited, reverted, deleted) and must teach nobody;
+    `unchanged`: keys of outcomes that are there as they were last handed over, and need not be stored again.
+    """
 
     task: str
     first: int
@@ -26,12 +34,16 @@ class TaskReading(Frozen):
     has_row: bool
     outcomes: tuple[Outcome, ...]
     refusals: tuple[Refusal, ...] = ()
+    mirrors: bool = False
+    unchanged: frozenset[str] = frozenset()
 
 
 class Batch(Frozen):
     """What one short look brought; the cursor is valid once the tasks are stored.
 
     `restarted`: the source is another one than before, row numbers that were remembered mean nothing any more.
+    `marks`: how records looked as they were read (None: there is no such record any more); `spoiled`: every mark that
+    is not among them is void.
     """
 
     tasks: tuple[TaskReading, ...]
@@ -39,6 +51,8 @@ class Batch(Frozen):
     more: bool
     restarted: bool = False
     refusals: tuple[Refusal, ...] = ()
+    marks: Mapping[str, Mark | None] = Field(default_factory=dict)
+    spoiled: bool = False
 
 
 class PendingTasks(Protocol):
@@ -58,6 +72,10 @@ class PendingTasks(Protocol):
 
     def known(self, tasks: Sequence[str]) -> frozenset[str]:
         """Return which of these have stored outcomes."""
+        ...
+
+    def marks(self) -> Mapping[str, Mark]:
+        """Return how each record of the source looked when it was last read."""
         ...
 
 

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from flywheel.core.clocks import parse_time
-from flywheel.core.examples import prompt_key
-from flywheel.core.ids import bytes_hash, content_hash
+from flywheel.core.ids import bytes_hash, texts_hash
 from flywheel.core.outcomes import Labelled, Message, Outcome
 from flywheel.core.secrets import find_secret_in
 from flywheel.sources.connections import Undecodable
 from flywheel.sources.conversations import (
     UnreadableError,
     answer_of,
+    is_number,
     name_of,
     question_of,
     text_of,
@@ -27,7 +27,7 @@ _TRUE = frozenset({"1", "1.0", "true", "t", "yes", "success", "succeeded", "pass
 _FALSE = frozenset({"0", "0.0", "false", "f", "no", "failure", "failed", "error"})
 _CONTENT = ("call_type", "model", "system", "prompt", "messages", "response", "at")
 _NUMBERS = ("latency_ms", "prompt_tokens", "completion_tokens")
-_SHORTEST_EPOCH = 9  # digits: fewer are a date like 20260101
+_SHORTEST_EPOCH, _LONGEST_EPOCH = 9, 20  # digits: fewer are a date like 20260101, more are no time
 
 Values = Mapping[str, Any]
 
@@ -62,66 +62,75 @@ def read_task(settings: GenericSource, task: str, end: Values | None, calls: Seq
     values = end or {}
     success = success_of(values.get("success"))
     keys = _keys(settings.name, task, calls)
-    parsed = [_parse(call, values) for call in calls]
-    labels = label_calls(
-        [_as_call(*one, alone=len(calls) == 1) for one in zip(calls, parsed, keys, strict=True)],
-        success,
-        trusted=settings.trust_task_success,
-    )
+    parsed = [_parse(call.values, values) for call in calls]
+    labels = label_calls(_as_calls(calls, parsed, keys), success, trusted=settings.trust_task_success)
+    frame = _framed(settings, task, values)
     outcomes: list[Outcome] = []
     refusals: list[Refusal] = []
-    frame = _Frame(settings, task, values)
     for call, read, key, labelled in zip(calls, parsed, keys, labels, strict=True):
         if success is None and call.values.get("response") is None:
             continue  # still being answered: the task is pending and will be read again
-        made = read if isinstance(read, UnreadableError) else frame.outcome(call, read, key, labelled)
+        made = _outcome(frame, read, (key, labelled, call.values))
         if isinstance(made, Outcome):
             outcomes.append(made)
         else:
             refusals.append(Refusal(row=key, rule=made.rule, reason=f"row {call.row}: {made.reason}"))
-    return TaskReading(task=task, first=calls[0].row if calls else 0, settled=success is not None,
+    unnameable = bool(refusals) and find_secret_in([task]) is not None  # its name must not be remembered
+    return TaskReading(task=task, first=calls[0].row if calls else 0, settled=unnameable or success is not None,
                        has_row=end is not None, outcomes=tuple(outcomes), refusals=tuple(refusals))  # fmt: skip
 
 
-class _Frame:
+class _Frame(NamedTuple):
     """What all calls of a task share."""
 
-    def __init__(self, settings: GenericSource, task: str, values: Values) -> None:
-        self._settings = settings
-        self._task = task
-        self._values = values
-
-    def outcome(self, call: CallRow, read: _Parsed, key: str, labelled: Labelled) -> Outcome | UnreadableError:
-        """Return the outcome, or why this call must not be stored."""
-        try:
-            session = name_of(self._values.get("session"), "session")
-            repo = name_of(self._values.get("repo"), "repo")
-        except UnreadableError as error:
-            return error
-        found = find_secret_in([self._task, session, repo, read.call_type, read.model, read.response,
-                                *(message.content for message in read.messages)])  # fmt: skip
-        if found is not None:
-            return UnreadableError(found, "the record holds a secret")
-        own = self._settings.own_repos
-        extra = _numbers(call.values) | ({"foreign": True} if own is not None and repo not in own else {})
-        return Outcome(
-            key=key,
-            source=self._settings.name,
-            task=self._task,
-            session=session or self._task,
-            group=repo or session or self._task,
-            call_type=read.call_type,
-            at=read.at,
-            model=read.model,
-            messages=read.messages,
-            response=read.response,
-            labelled=labelled,
-            extra=extra,
-        )
+    source: str
+    task: str
+    session: str
+    repo: str
+    extra: dict[str, Any]
 
 
-def _parse(call: CallRow, end: Values) -> _Parsed | UnreadableError:
-    values = call.values
+def _framed(settings: GenericSource, task: str, values: Values) -> _Frame | UnreadableError:
+    try:
+        session = name_of(values.get("session"), "session")
+        repo = name_of(values.get("repo"), "repo")
+    except UnreadableError as error:
+        return error
+    foreign = settings.own_repos is not None and repo not in settings.own_repos
+    return _Frame(settings.name, task, session, repo, {"foreign": True} if foreign else {})
+
+
+def _outcome(
+    frame: _Frame | UnreadableError, read: _Parsed | UnreadableError, known: tuple[str, Labelled, Values]
+) -> Outcome | UnreadableError:
+    """Return the outcome, or why this call must not be stored."""
+    if isinstance(read, UnreadableError):
+        return read
+    if isinstance(frame, UnreadableError):
+        return frame
+    texts = [message.content for message in read.messages]
+    found = find_secret_in([frame.task, frame.session, frame.repo, read.call_type, read.model, read.response, *texts])
+    if found is not None:
+        return UnreadableError(found, "the record holds a secret")
+    key, labelled, values = known
+    session = frame.session or frame.task
+    return Outcome(
+        key=key,
+        source=frame.source,
+        task=frame.task,
+        session=session,
+        group=frame.repo or session,
+        call_type=read.call_type,
+        at=read.at,
+        model=read.model,
+        messages=read.messages,
+        response=read.response,
+        labelled=labelled,
+        extra=_numbers(values) | frame.extra,
+    )
+
+
+def _parse(values: Values, end: Values) -> _Parsed | UnreadableError:
     try:
         response = answer_of(values.get("response"))
         system = text_of(values.get("system"), "system prompt")
@@ -140,40 +149,52 @@ def _parse(call: CallRow, end: Values) -> _Parsed | UnreadableError:
         return error
 
 
-def _as_call(call: CallRow, read: _Parsed | UnreadableError, key: str, *, alone: bool) -> Call:
-    success = success_of(call.values.get("success"))
+def _as_calls(calls: Sequence[CallRow], parsed: Sequence[_Parsed | UnreadableError], keys: Sequence[str]) -> list[Call]:
+    kinds = Counter(read.call_type for read in parsed if isinstance(read, _Parsed))
+    return [
+        _as_call(call.values, read, key, alone=isinstance(read, _Parsed) and kinds[read.call_type] == 1)
+        for call, read, key in zip(calls, parsed, keys, strict=True)
+    ]
+
+
+def _as_call(values: Values, read: _Parsed | UnreadableError, key: str, *, alone: bool) -> Call:
+    success = success_of(values.get("success"))
     if isinstance(read, UnreadableError):
-        kind = call.values.get("call_type")
+        kind = values.get("call_type")
         return Call(str(kind) if isinstance(kind, str | int) else "", key, "unreadable", success=success)
-    error = call.values.get("error")
-    question = key if alone else prompt_key(read.messages)  # a call without a sibling repeats nobody's question
+    error = values.get("error")
+    # The only call of its kind repeats nobody's question.
+    question = key if alone else "\x1f".join([text for one in read.messages for text in (one.role, one.content)])
     return Call(read.call_type, question, read.response, error not in {None, "", 0}, success)
 
 
 def _keys(source: str, task: str, calls: Sequence[CallRow]) -> list[str]:
     """Return each call's identity: its content, and which of equal ones it is; never its row, which is reused."""
-    seen: Counter[str] = Counter()
-    keys = []
+    taken: dict[str, None] = {}
     for call in calls:
-        content = content_hash([_plain(call.values.get(name)) for name in _CONTENT])
-        keys.append(content_hash([source, task, content, seen[content]]))
-        seen[content] += 1
-    return keys
+        values = [call.values.get(name) for name in _CONTENT]
+        content = [source, task, *[value if isinstance(value, str) else _plain(value) for value in values]]
+        key, equal = texts_hash(content), 0
+        while key in taken:
+            equal += 1
+            key = texts_hash([*content, str(equal)])
+        taken[key] = None
+    return list(taken)
 
 
-def _plain(value: object) -> object:
+def _plain(value: object) -> str:
+    """Return what is not text as text that no agent would write."""
     if isinstance(value, bytes):
-        return {"bytes": bytes_hash([value])}
-    if isinstance(value, Undecodable):
-        return {"undecodable": value.digest}
-    return repr(value) if isinstance(value, float) else value
+        return f"\0bytes {bytes_hash([value])}"
+    return f"\0undecodable {value.digest}" if isinstance(value, Undecodable) else f"\0{value!r}"
 
 
 def _time(value: object) -> datetime | None:
-    if isinstance(value, str) and value.strip().isdigit() and len(value.strip()) >= _SHORTEST_EPOCH:
-        value = int(value)
+    digits = value.strip() if isinstance(value, str) else ""
+    if digits.isdecimal() and _SHORTEST_EPOCH <= len(digits) <= _LONGEST_EPOCH:
+        value = int(digits)
     return parse_time(value)
 
 
 def _numbers(values: Values) -> dict[str, Any]:
-    return {name: values[name] for name in _NUMBERS if isinstance(values.get(name), int | float)}
+    return {name: values[name] for name in _NUMBERS if is_number(values.get(name))}

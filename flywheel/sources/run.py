@@ -13,21 +13,26 @@ from flywheel.core.attempts import Attempt, Done, Retry
 from flywheel.core.clocks import Clock
 from flywheel.core.errors import SettingsError
 from flywheel.core.events import Event
+from flywheel.core.garbage import without_collections
 from flywheel.core.intents import Intent
 from flywheel.core.lines import Line
 from flywheel.core.rooms import Plan
 from flywheel.sources.assignments import assign, selection_digest, selects
-from flywheel.sources.captures import CaptureReader
+from flywheel.sources.capture_joins import CaptureJoins, Claimed, Found
+from flywheel.sources.captures import CaptureBatch, CaptureReader
 from flywheel.sources.facts import Situation, SourceSituation
 from flywheel.sources.plan import CAPTURE, plan
 from flywheel.sources.problems import SourceProblemError
 from flywheel.sources.readings import Batch, Reader, Refusal
+from flywheel.sources.redactions import without_personal
 from flywheel.sources.registries import SourceSettings, reader_of
-from flywheel.store import ledger, pending_tasks
+from flywheel.store import ledger, pending_tasks, source_marks
+from flywheel.store.captured_calls import keep_calls
 from flywheel.store.counters import add_to_counter, cursor, move_cursor
 from flywheel.store.gateway_calls import attribute
-from flywheel.store.outcomes import Ingested, store_outcomes, tasks_with_outcomes
+from flywheel.store.outcomes import Ingested, retire_missing, store_outcomes, tasks_with_outcomes
 from flywheel.store.quarantines import Quarantined, quarantine
+from flywheel.store.source_marks import Mark
 from flywheel.store.stores import Store
 
 BATCHES_A_TURN = 20  # then the other rooms have theirs; the next cycle goes on
@@ -48,9 +53,11 @@ class SourcesRoom:
         self._store = store
         self._clock = clock
         self._lines = lines
-        self._readers: dict[str, Reader] = {source.name: reader_of(source) for source in sources}
+        self._readers: dict[str, Reader] = {source.name: reader_of(source, clock) for source in sources}
         self._kinds = {source.name: source.kind for source in sources}
+        self._personal = frozenset(source.name for source in sources if source.scan_personal)
         self._capture = CaptureReader(capture) if capture is not None else None
+        self._joins = CaptureJoins(store, clock, self._capture) if self._capture is not None else None
         self._full: set[str] = set()
         self._problems: dict[str, str] = {}
 
@@ -100,8 +107,8 @@ class SourcesRoom:
         lines = self._lines()
         digest = selection_digest(lines)
         found = [self._look(name, reader.changed) for name, reader in self._readers.items()]
-        if self._capture is not None:
-            found.append(self._look(CAPTURE_NAME, self._capture.changed).model_copy(update={"kind": CAPTURE}))
+        if self._capture is not None:  # first: an outcome whose call is known is joined as it is stored
+            found.insert(0, self._look(CAPTURE_NAME, self._capture.changed).model_copy(update={"kind": CAPTURE}))
         with self._store.read() as session:
             known = [self._with_memory(session, source, digest) for source in found]
         return Situation(sources=tuple(source.model_copy(update={"lines": _selecting(lines, source)})
@@ -128,10 +135,11 @@ class SourcesRoom:
         more = True
         for turn in range(BATCHES_A_TURN):
             try:
-                batch = self._read(reader, full=full and turn == 0)
+                with without_collections():
+                    batch = self._read(reader, full=full and turn == 0)
             except SourceProblemError as problem:
                 return self._failed(_health(self._kinds[name], name), name, problem, cause)
-            with _read_again_unless_kept(reader):
+            with _read_again_unless_kept(reader), without_collections():
                 stored = self._keep(name, batch, cause)
             self._full.discard(name)
             new, changed, more = new + stored.new, changed + stored.changed, batch.more
@@ -149,14 +157,18 @@ class SourcesRoom:
     def _keep(self, name: str, batch: Batch, cause: int | None) -> Ingested:
         """Store a batch, its cursor and its events: all of it or nothing."""
         lines = self._lines()
-        outcomes = [assign(outcome, lines) for task in batch.tasks for outcome in task.outcomes]
+        outcomes = assign((outcome for task in batch.tasks for outcome in task.outcomes), lines)
         unrevised = frozenset(o.key for task in batch.tasks if not task.has_row for o in task.outcomes)
         refusals = [*batch.refusals, *(refusal for task in batch.tasks for refusal in task.refusals)]
         ahead = {**batch.cursor, "selection": selection_digest(lines)}
+        found = self._joins.find(outcomes) if self._joins else Found({})
         with self._store.write() as session:
-            stored = store_outcomes(session, outcomes, unrevised)
+            kept = self._joins.claim(session, outcomes, found) if self._joins else Claimed(tuple(outcomes))
+            given = without_personal(kept.outcomes, self._personal)
+            stored = store_outcomes(session, given, unrevised) + kept.retired + _retire(session, name, batch)
             _follow_tasks(session, name, batch)
-            self._refuse(session, name, refusals, cause)
+            _mark(session, name, batch)
+            self._refuse(session, name, [*refusals, *kept.refusals], cause)
             if ahead != cursor(session, name):
                 move_cursor(session, name, ahead)
             if stored.new:
@@ -177,9 +189,9 @@ class SourcesRoom:
                 add_to_counter(session, f"source:{name}", "quarantined", 1)
 
     def _attribute(self, cause: int | None) -> Attempt:
-        """Store who answered the calls that came since the last time."""
+        """Store who answered the calls that came since the last time, and join the outcomes that waited for them."""
         assert self._capture is not None
-        new = 0
+        new = joined = 0
         for _ in range(BATCHES_A_TURN):
             try:
                 with self._store.read() as session:
@@ -187,18 +199,42 @@ class SourcesRoom:
                 batch = self._capture.read(known)
             except SourceProblemError as problem:
                 return self._failed(_health(CAPTURE, CAPTURE_NAME), CAPTURE_NAME, problem, cause)
-            with _read_again_unless_kept(self._capture), self._store.write() as session:
-                stored = attribute(session, batch.calls)
-                if batch.cursor != known:
-                    move_cursor(session, _capture_cursor(), batch.cursor)
-                if stored:
-                    body = {"calls": stored, "names": sorted({call.name for call in batch.calls})}
-                    ledger.append(session, self._event("sources.calls_attributed", CAPTURE_NAME, cause, body))
-                self._recovered(session, _health(CAPTURE, CAPTURE_NAME), CAPTURE_NAME, cause)
-            new += stored
-            if not batch.more:
+            with _read_again_unless_kept(self._capture):
+                new += self._keep_calls(batch, known, cause)
+            late, more = self._join_late(cause)
+            joined += late
+            if not batch.more and not more:
                 break
-        return Done(sentence=f"{new} calls joined to who answered them", changed=bool(new))
+        sentence = f"{new} calls joined to who answered them" + (f", {joined} late outcomes to calls" if joined else "")
+        return Done(sentence=sentence, changed=bool(new or joined))
+
+    def _keep_calls(self, batch: CaptureBatch, known: Mapping[str, Any], cause: int | None) -> int:
+        with self._store.write() as session:
+            stored = attribute(session, batch.calls)
+            keep_calls(session, batch.known)
+            if batch.cursor != known:
+                move_cursor(session, _capture_cursor(), batch.cursor)
+            if stored:
+                body = {"calls": stored, "names": sorted({call.name for call in batch.calls})}
+                ledger.append(session, self._event("sources.calls_attributed", CAPTURE_NAME, cause, body))
+            self._recovered(session, _health(CAPTURE, CAPTURE_NAME), CAPTURE_NAME, cause)
+        return stored
+
+    def _join_late(self, cause: int | None) -> tuple[int, bool]:
+        """Join the outcomes that waited for new calls; return how many, and whether there are more calls to ask for."""
+        late = self._joins.find_late() if self._joins else None
+        if self._joins is None or late is None:
+            return 0, False
+        with self._store.write() as session:
+            kept = self._joins.claim_late(session, late)
+            store_outcomes(session, without_personal(kept.outcomes, self._personal))
+            for refusal in kept.refusals:
+                self._refuse(session, late.sources[refusal.row], [refusal], cause)
+            if kept.joined:
+                body = {"calls": 0, "names": sorted({call.model for call in late.found.calls.values()}),
+                        "joined": kept.joined}  # fmt: skip
+                ledger.append(session, self._event("sources.calls_attributed", CAPTURE_NAME, cause, body))
+        return kept.joined, late.more
 
     def _failed(self, health: str, name: str, problem: SourceProblemError, cause: int | None) -> Attempt:
         """Tell once that a source cannot be read; again only when the reason changes."""
@@ -243,6 +279,10 @@ class _Pending:
         with self._store.read() as session:
             return tasks_with_outcomes(session, self._source, tasks)
 
+    def marks(self) -> Mapping[str, Mark]:
+        with self._store.read() as session:
+            return source_marks.marks(session, self._source)
+
 
 def _follow_tasks(session: Session, name: str, batch: Batch) -> None:
     """Keep the list of unfinished tasks in step with what was read."""
@@ -251,6 +291,21 @@ def _follow_tasks(session: Session, name: str, batch: Batch) -> None:
     pending_tasks.settle(session, name, [task.task for task in batch.tasks if task.settled])
     open_tasks = {task.task: task.first for task in batch.tasks if not task.settled and task.first}
     pending_tasks.keep_pending(session, name, open_tasks)
+
+
+def _mark(session: Session, name: str, batch: Batch) -> None:
+    """Remember how the records looked that were read."""
+    if batch.spoiled:
+        source_marks.spoil_marks(session, name)
+    source_marks.set_marks(session, name, batch.marks)
+
+
+def _retire(session: Session, name: str, batch: Batch) -> Ingested:
+    """Let go of what the tasks that were read whole do not hold any more."""
+    mirrored = [task for task in batch.tasks if task.mirrors]
+    found = [retire_missing(session, name, task.task, task.unchanged | {o.key for o in task.outcomes})
+             for task in mirrored]  # fmt: skip
+    return sum(found, Ingested())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from flywheel.store.stores import insert_new
@@ -10,16 +11,16 @@ from flywheel.store.tables import CounterRow, CursorRow, ScheduleRow
 
 def add_to_counter(session: Session, scope: str, name: str, amount: int) -> None:
     """Add to a counter, making it when it is not there."""
-    row = session.get(CounterRow, (scope, name)) or CounterRow(scope=scope, name=name, value=0)
-    row.value += amount
-    session.add(row)
-    session.flush()
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    made = insert(CounterRow).values(scope=scope, name=name, value=amount)
+    total = col(CounterRow.value) + made.excluded.value
+    session.connection().execute(made.on_conflict_do_update(index_elements=["scope", "name"], set_={"value": total}))
 
 
 def counters(session: Session, scope: str) -> dict[str, int]:
     """Return all counters of a scope."""
-    rows = session.exec(select(CounterRow).where(CounterRow.scope == scope).order_by(col(CounterRow.name))).all()
-    return {row.name: row.value for row in rows}
+    query = select(CounterRow.name, CounterRow.value).where(CounterRow.scope == scope).order_by(col(CounterRow.name))
+    return {name: int(value) for name, value in session.exec(query).all()}
 
 
 def cursor(session: Session, source: str) -> dict[str, object]:

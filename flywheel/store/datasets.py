@@ -6,6 +6,7 @@ from sqlalchemy import false, insert
 from sqlmodel import Session, col, select
 
 from flywheel.core.examples import DatasetManifest
+from flywheel.store.evidence_tables import PurgeRow
 from flywheel.store.stores import insert_new
 from flywheel.store.tables import DatasetExampleRow, DatasetRow, JobRow, RunRow, SuitePromptRow
 
@@ -81,7 +82,9 @@ def examined_questions(session: Session) -> frozenset[str]:
 
 
 def was_trained(session: Session, dataset: str) -> bool:
-    """Tell whether a run on the dataset has ended, well or not."""
+    """Tell whether a run on the dataset has ended, well or not, or none can begin: its files were deleted."""
+    if session.get(PurgeRow, dataset) is not None:
+        return True
     query = select(RunRow.id).where(RunRow.dataset == dataset, col(RunRow.finished_at).is_not(None))
     return session.exec(query.limit(1)).first() is not None
 

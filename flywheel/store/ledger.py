@@ -52,6 +52,13 @@ def events(
     return [_event(row) for row in reversed(session.exec(query).all())]
 
 
+def next_event(session: Session, kinds: Sequence[str], after: int) -> Event | None:
+    """Return the first event of these kinds after a number."""
+    query = select(LedgerRow).where(col(LedgerRow.kind).in_(kinds), col(LedgerRow.seq) > after)
+    row = session.exec(query.order_by(col(LedgerRow.seq)).limit(1)).first()
+    return _event(row) if row else None
+
+
 def last_event(session: Session, **filters: Any) -> Event | None:
     """Return the newest event that matches the filters of `events`."""
     found = events(session, limit=1, **filters)

@@ -1,9 +1,11 @@
 """What a person may list and look at: a closed registry of nouns, read from their projections."""
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from sqlalchemy import String, cast
 from sqlmodel import Session, SQLModel, col, select
 
 from flywheel.core.frozen import Frozen
@@ -46,13 +48,28 @@ NOUNS: Mapping[str, Noun] = MappingProxyType(
 )
 
 
-def list_rows(session: Session, noun: str, line: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """Return the newest rows of a noun, newest first, whole."""
+def list_rows(
+    session: Session, noun: str, line: str | None = None, limit: int = 50, where: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return the newest rows of a noun, newest first, whole; `where` wants columns to have these values."""
     spec = NOUNS[noun]
     query = select(spec.table).order_by(col(getattr(spec.table, spec.order)).desc()).limit(limit)
     if line is not None and hasattr(spec.table, "line"):
         query = query.where(spec.table.line == line)
+    for name, value in (where or {}).items():
+        query = query.where(_has(spec.table, name, value))
     return [row.model_dump(mode="json") for row in session.exec(query).all()]
+
+
+def _has(table: Any, name: str, value: Any) -> Any:
+    """Return the condition that a row has a value: in a column, in its body, as a tag, or by its outcome."""
+    if name == "tag":
+        return cast(col(table.body), String).contains(json.dumps(value), autoescape=True)
+    if name == "source" and table is t.ExampleRow:
+        return col(table.outcome).in_(select(t.OutcomeRow.key).where(t.OutcomeRow.source == value))
+    if name in table.model_fields:
+        return col(getattr(table, name)) == value
+    return col(table.body)[name].as_string() == value
 
 
 def find_rows(session: Session, noun: str, name: str) -> list[dict[str, Any]]:

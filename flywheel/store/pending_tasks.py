@@ -5,21 +5,21 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from flywheel.store.stores import insert_new
+from flywheel.store.batches import MANY, among, insert_rows
 from flywheel.store.tables import PendingTaskRow
-
-_NAMES_A_QUERY = 500
 
 
 def keep_pending(session: Session, source: str, tasks: Mapping[str, int]) -> None:
     """Remember unfinished tasks with the row of their first call."""
-    insert_new(session, PendingTaskRow, [{"source": source, "task": task, "first": row} for task, row in tasks.items()])
+    known = pending_among(session, source, list(tasks)) if tasks else {}
+    rows = [(source, task, row) for task, row in tasks.items() if task not in known]
+    insert_rows(session, PendingTaskRow, ("source", "task", "first"), rows)
 
 
 def settle(session: Session, source: str, tasks: Sequence[str]) -> None:
     """Forget tasks that have ended."""
-    for start in range(0, len(tasks), _NAMES_A_QUERY):
-        names = col(PendingTaskRow.task).in_(tasks[start : start + _NAMES_A_QUERY])
+    for start in range(0, len(tasks), MANY):
+        names = among(session, PendingTaskRow.task, tasks[start : start + MANY])
         session.connection().execute(delete(PendingTaskRow).where(col(PendingTaskRow.source) == source, names))
 
 
@@ -31,8 +31,8 @@ def forget_rows(session: Session, source: str) -> None:
 def pending_among(session: Session, source: str, tasks: Sequence[str]) -> dict[str, int]:
     """Return which of these are pending."""
     found: dict[str, int] = {}
-    for start in range(0, len(tasks), _NAMES_A_QUERY):
-        names = col(PendingTaskRow.task).in_(tasks[start : start + _NAMES_A_QUERY])
+    for start in range(0, len(tasks), MANY):
+        names = among(session, PendingTaskRow.task, tasks[start : start + MANY])
         rows = session.exec(select(PendingTaskRow).where(PendingTaskRow.source == source, names)).all()
         found.update({row.task: row.first for row in rows})
     return found

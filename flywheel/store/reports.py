@@ -54,6 +54,13 @@ def reports(session: Session, line: str | None = None, adapter: str | None = Non
     return [_stored(row) for row in session.exec(query).all()]
 
 
+def newest_report(session: Session, line: str) -> StoredReport | None:
+    """Return the last report of a line."""
+    query = select(ReportRow).where(ReportRow.line == line).order_by(col(ReportRow.seq).desc()).limit(1)
+    row = session.exec(query).first()
+    return _stored(row) if row else None
+
+
 def spent_on(session: Session, suite: str) -> tuple[int, float]:
     """Return how many adapters were judged on a suite and how much alpha that cost."""
     query = select(func.count(), func.coalesce(func.sum(ReportRow.alpha_spent), 0.0))

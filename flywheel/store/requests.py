@@ -1,5 +1,7 @@
 """Operator requests: written by the command line, satisfied or refused by a cycle."""
 
+from typing import Any
+
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
@@ -25,6 +27,12 @@ def request_by_id(session: Session, request_id: str) -> Request | None:
     """Return one request."""
     row = session.get(RequestRow, request_id)
     return Request(**row.model_dump()) if row else None
+
+
+def rewrite_request(session: Session, request_id: str, body: dict[str, Any]) -> None:
+    """Let an open request hold this and nothing of what it held before: how far its work got."""
+    statement = update(RequestRow).where(col(RequestRow.id) == request_id, col(RequestRow.state) == "open")
+    session.connection().execute(statement.values(body=body))
 
 
 def answer_request(session: Session, request_id: str, *, satisfied: bool, answer: str) -> None:

@@ -6,6 +6,7 @@ from sqlmodel import Session, col, select
 
 from flywheel.core.examples import DatasetManifest
 from flywheel.core.suites import HeldOut, Provenance, Suite
+from flywheel.store.evidence_tables import PurgeRow
 from flywheel.store.stores import insert_new
 from flywheel.store.tables import DatasetRow, ExampleRow, SuitePromptRow, SuiteRow
 
@@ -42,7 +43,8 @@ def suite_prompts(session: Session, line: str) -> set[str]:
 
 def newest_held_out(session: Session, line: str) -> HeldOut | None:
     """Return the newest dataset of a line that holds rows out for a suite."""
-    query = select(DatasetRow).where(DatasetRow.line == line).order_by(col(DatasetRow.number).desc())
+    purged = select(PurgeRow.hash).where(col(PurgeRow.hash) == col(DatasetRow.hash)).exists()
+    query = select(DatasetRow).where(DatasetRow.line == line, ~purged).order_by(col(DatasetRow.number).desc())
     for row in session.exec(query):
         manifest = DatasetManifest.model_validate(row.body)
         if "test" in manifest.splits and manifest.splits["test"].rows:

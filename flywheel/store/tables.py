@@ -3,39 +3,15 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Index, Integer, TypeDecorator, UniqueConstraint, text
-from sqlalchemy.engine import Dialect
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from flywheel.core.clocks import parse_time
-
-Sequence = BigInteger().with_variant(Integer, "sqlite")
-
-
-class Utc(TypeDecorator[datetime]):
-    """Aware UTC in, aware UTC out, whatever the database thinks of time zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Give SQLite's naive values their zone back."""
-        return parse_time(value.isoformat()) if value is not None else None
-
-
-def _json(**kwargs: Any) -> Any:
-    return Field(default_factory=dict, sa_column=Column(JSON, nullable=False), **kwargs)
-
-
-def _when(**kwargs: Any) -> Any:
-    return Field(sa_type=Utc, **kwargs)
-
-
-def _seq() -> Any:
-    return Field(default=None, sa_column=Column(Sequence, primary_key=True, autoincrement=True))
-
-
-_AUTO = {"sqlite_autoincrement": True}
+from flywheel.store import evidence_tables, join_tables, mark_tables, nearness_tables  # noqa: F401 - their tables belong to the same schema
+from flywheel.store.columns import AUTO as _AUTO
+from flywheel.store.columns import Utc  # noqa: F401 - known by this place, too
+from flywheel.store.columns import json_column as _json
+from flywheel.store.columns import seq as _seq
+from flywheel.store.columns import when as _when
 
 
 class LedgerRow(SQLModel, table=True):
@@ -54,7 +30,7 @@ class LedgerRow(SQLModel, table=True):
 
 
 class OutcomeRow(SQLModel, table=True):
-    """An outcome; `considered` turns false again when its label changes."""
+    """An outcome; `considered` turns false again when its label changes; `gone` says the source has it no more."""
 
     __tablename__ = "outcomes"
     __table_args__ = (
@@ -67,7 +43,15 @@ class OutcomeRow(SQLModel, table=True):
             postgresql_where=text("NOT considered"),
         ),
         Index("outcomes_line", "line", "at"),
-        Index("outcomes_prompt", "line", "prompt_key"),
+        Index("outcomes_prompt", "line", "prompt_key", "label"),
+        Index(
+            "outcomes_chain",
+            "chain",
+            "line",
+            "label",
+            sqlite_where=text("chain <> ''"),
+            postgresql_where=text("chain <> ''"),
+        ),
         _AUTO,
     )
     seq: int | None = _seq()
@@ -85,6 +69,8 @@ class OutcomeRow(SQLModel, table=True):
     prompt_key: str
     revision: int = 1
     considered: bool = False
+    chain: str = ""
+    gone: bool = False
     body: dict[str, Any] = _json()
 
 

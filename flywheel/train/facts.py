@@ -49,4 +49,5 @@ def spec_for(here: LineSituation) -> TrainSpec | None:
         seed=train.seed,
         attempt=here.attempt,
         hyperparameters=train.hyperparameters,
+        ordered=bool(here.dataset.settings.get("dataset", {}).get("curriculum", False)),
     )

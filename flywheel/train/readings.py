@@ -16,6 +16,7 @@ from flywheel.store import runs as run_rows
 from flywheel.store.datasets import dataset_seq, last_dataset
 from flywheel.store.jobs import unhandled_jobs
 from flywheel.store.ledger import event_by_seq
+from flywheel.store.purges import is_purged
 from flywheel.store.requests import open_requests
 from flywheel.store.stores import Store
 from flywheel.store.suites import live_suite
@@ -59,6 +60,8 @@ class Readings:
         base = self.bases.get(line.base)
         with self._store.read() as session:
             dataset = last_dataset(session, line.name)
+            if dataset is not None and is_purged(session, dataset.hash):
+                dataset = None  # its files were deleted: the next one is waited for
             here = self._of_dataset_and_run(session, LineSituation(line=line, base=base, dataset=dataset))
         if dataset is None or here.run_state is not None or base is None:
             return here

@@ -16,6 +16,7 @@ import typer
 
 from flywheel.cli.main import app, main
 from flywheel.core.events import Event
+from flywheel.core.examples import DatasetManifest
 from flywheel.core.training import AdapterManifest
 from flywheel.daemon.places import shipped
 from flywheel.store import tables as t
@@ -28,16 +29,20 @@ TYPES = {str: "same", int: 1, float: 0.5, bool: False, datetime: NOON}
 
 ADAPTER = AdapterManifest(hash="h", line="l", number=1, run="r", dataset="d", base_name="b", base_fingerprint="f",
                           rank=1, target_modules=(), files={})  # fmt: skip
+DATASET = DatasetManifest(hash="h", line="l", number=1, parent=None, splits={}, examples=0, fresh=0, replayed=0,
+                          created_at=NOON)  # fmt: skip
 
 READING = (
     ("status",), ("decisions",), ("sources", "list"), *((noun, "list") for noun in NOUNS),
+    ("examples", "superseded"), ("examples", "pairs"),
 )  # fmt: skip
 NEEDS_STORE = (
     *READING, ("explain", "x"), ("train", "x"), ("adapters", "promote", "x@1"), ("adapters", "approve", "x@1"),
     ("adapters", "rollback", "x@1"), ("adapters", "retire", "x@1"), *((noun, "show", "x") for noun in NOUNS),
+    ("datasets", "export", "x", "x", "--to", "messages"), ("forget", "--session", "x", "--dry-run"),
 )  # fmt: skip
 NEEDS_SETTINGS = (*NEEDS_STORE, ("policy", "check"), ("policy", "explain", "x"))
-PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",))
+PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("sources", "ingest", "--once"))
 
 
 class Said(NamedTuple):
@@ -130,6 +135,8 @@ def _values(table: Any, key: str, number: int) -> dict[str, Any]:
     values.update({name: number for name in ("number",) if name in values})
     if table is t.AdapterRow:
         values["body"] = ADAPTER.model_dump(mode="json")
+    if table is t.DatasetRow:
+        values["body"] = DATASET.model_dump(mode="json")
     return {**values, key: f"same-{number}"}
 
 
@@ -154,9 +161,10 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 def test_the_list_of_commands_here_is_whole() -> None:
     """A new command is added to these tests."""
-    known = {tuple(word for word in one if word not in {"x", "x@1", "--dry-run"})
+    given = {"x", "x@1", "--dry-run", "--once", "--to", "messages", "--session"}
+    known = {tuple(word for word in one if word not in given)
              for one in (*NEEDS_SETTINGS, *PROCESSES)}  # fmt: skip
-    alone = {("demo",), ("env", "create"), ("env", "list"), ("sources", "probe")}
+    alone = {("demo",), ("env", "create"), ("env", "list"), ("sources", "probe"), ("datasets", "validate")}
     assert set(commands()) == known | alone
 
 

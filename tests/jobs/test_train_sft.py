@@ -252,6 +252,35 @@ def share_right(server: ModelServer, model: str) -> float:
     return sum(answer == row["messages"][-1]["content"] for answer, row in zip(answers, rows, strict=True)) / 160
 
 
+SAMPLER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import sft_specs, train_sft
+trainer = train_sft._trainer(sft_specs.read(Path(sys.argv[2])))
+print("order", list(trainer._get_train_sampler(trainer.train_dataset)))
+"""
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_curriculum_is_gone_through_in_its_order(tiny_base: Path, tmp_path: Path, *, ordered: bool) -> None:
+    """Ordered rows are trained as they stand; all others are shuffled."""
+    few = write_rows(tmp_path / "train.jsonl", conversations(tasks(24, seed=4)))
+    path = write_spec(tmp_path / "spec.json", {**spec(tiny_base, few, tmp_path / "out"), "ordered": ordered})
+    line = [train_python(), "-c", SAMPLER, str(Path(command("train_sft.py")[1]).parent), str(path)]
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=280, check=False)
+    (order,) = [json.loads(row[6:]) for row in done.stdout.splitlines() if row.startswith("order ")] or [done.stderr]
+    assert sorted(order) == list(range(24)), order
+    assert (order == list(range(24))) is ordered
+
+
+def test_a_curriculum_that_would_be_cut_short_is_refused(tiny_base: Path, rows: Path, tmp_path: Path) -> None:
+    """Steps that end before the hardest rows would train on the easy ones alone."""
+    body = {**spec(tiny_base, rows, tmp_path / "out", max_steps=STEPS - 1), "ordered": True}
+    said = refusal(write_spec(tmp_path / "spec.json", body))
+    assert said.startswith(f"max_steps ends after {(STEPS - 1) * 8} of the curriculum's {STEPS * 8} rows")
+
+
 @pytest.mark.slow
 def test_training_lifts_held_out_exactness(tiny_base: Path, tmp_path: Path) -> None:
     """The whole point: from about half to more than four in five, on tasks never seen."""

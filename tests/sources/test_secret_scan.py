@@ -1,5 +1,6 @@
 """The secret scan: every planted format is found, ordinary code is left alone. No literal here looks like a secret."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,32 @@ def test_ordinary_files_are_left_alone():
     assert len(flagged) <= len(files) * 0.04, flagged
 
 
-def test_every_rule_has_marks_in_lower_case():
-    """A mark that is not lower case would never be met."""
-    assert all(mark == mark.lower() for rule in RULES for mark in rule.marks)
-    assert len({rule.name for rule in RULES}) == len(RULES)
+def test_every_rule_can_be_met():
+    """A mark that is not lower case would never be met; a token shorter than the shortest run would not be, either."""
+    assert all(rule.mark == rule.mark.lower() for rule in RULES)
+    assert len({(rule.name, rule.pattern) for rule in RULES}) == len(RULES)
+
+
+@given(st.text(max_size=300))
+def test_any_text_can_be_looked_at(text):
+    """Whatever it holds, half characters and stray escapes too, a text has an answer, and the same one twice."""
+    assert find_secret(text) == find_secret(text)
+    assert find_secret_in([text]) == find_secret(text)
+
+
+@given(st.sampled_from(sorted(PLANTED)), st.integers(1, 4))
+def test_escapes_hide_nothing(rule, depth):
+    """Written as JSON in JSON in JSON, a secret is still found."""
+    text = f"line\n{PLANTED[rule]}\n"
+    for _ in range(depth):
+        text = json.dumps({"content": text})
+    assert find_secret(text) is not None
+
+
+def test_what_is_remembered_is_what_is_found():
+    """A long text that comes again is answered as the first time, with and without a secret."""
+    clean, dirty = "nothing to see here\n" * 100, "nothing to see here\n" * 100 + PLANTED["github-token"]
+    for _ in range(3):
+        assert find_secret_in([clean, "short"]) is None
+        assert find_secret_in([clean, dirty]) == "github-token"
+        assert find_secret_in([clean, PLANTED["npm-token"]]) == "npm-token"

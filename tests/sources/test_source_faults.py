@@ -1,11 +1,7 @@
 """A source that is missing, replaced, locked, damaged or odd is named once, and everything else goes on."""
 
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
-import textwrap
 
 import pytest
 
@@ -126,32 +122,6 @@ def test_the_agents_database_cannot_be_written(agent):
         connection.execute("DELETE FROM task_runs")
     watched.close()
     assert agent.path.read_bytes() == before
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
-def test_a_wal_in_a_folder_nobody_may_write_is_named(tmp_path):
-    """A WAL database whose folder this user may not write is a named problem with the way to mend it."""
-    path = tmp_path / "wal.db"
-    writer = sqlite3.connect(path, isolation_level=None)
-    writer.execute("PRAGMA journal_mode = WAL")
-    writer.execute("CREATE TABLE t (x)")
-    writer.close()
-    script = textwrap.dedent(f"""
-        import os
-        from pathlib import Path
-        from flywheel.sources.connections import WatchedDatabase
-        from flywheel.sources.problems import SourceProblemError
-        os.chdir({str(tmp_path)!r}); os.chmod({str(path)!r}, 0o644)
-        os.setgid(65534); os.setuid(65534)
-        try:
-            with WatchedDatabase(Path("wal.db")).reading() as c:
-                print(c.execute("SELECT count(*) FROM t").fetchone())
-        except SourceProblemError as problem:
-            print(problem)
-    """)  # noqa: S608 - a program, not a query
-    tmp_path.chmod(0o755)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert "cannot be" in done.stdout, done.stdout + done.stderr
 
 
 ODD_ROWS = {

@@ -103,3 +103,12 @@ def test_one_run_for_one_spec(seed: int, fingerprint: str, dataset: str, rank: i
 def test_a_run_needs_base_dataset_and_fingerprint(missing: str) -> None:
     """Without one of them there is no spec."""
     assert spec_for(READY.model_copy(update={missing: None})) is None
+
+
+def test_a_curriculum_is_trained_in_its_order() -> None:
+    """The order is the dataset's: what it was frozen with counts, not what the line says by now."""
+    frozen = DATASET.model_copy(update={"settings": {"dataset": {"curriculum": True}}})
+    one, other = spec_for(READY.model_copy(update={"dataset": frozen})), spec_for(READY)
+    assert one is not None
+    assert other is not None
+    assert (one.ordered, other.ordered) == (True, False)

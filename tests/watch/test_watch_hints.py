@@ -106,6 +106,41 @@ def test_a_folder_that_is_replaced_is_watched_again(tmp_path, watching):
     assert bell.rings()
 
 
+def test_a_folder_is_watched_with_everything_in_it(tmp_path, watching):
+    """A file that is made or grows anywhere below a watched folder wakes; its neighbours do not."""
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    bell = watching(runs, runs / "capture.db")
+    (runs / "run-a.jsonl").write_text("{}\n")
+    assert bell.rings()
+    (runs / "deep").mkdir()
+    assert bell.rings()
+    with (runs / "deep" / "run-b.jsonl").open("a") as file:
+        file.write("{}\n")
+    assert bell.rings()
+    (tmp_path / "other").write_text("x")
+    (runs / "agent.db-shm").touch()
+    (runs / "agent.db-shm").write_text("x")
+    assert not bell.rings(0.5)
+
+
+def test_a_folder_that_comes_goes_and_comes_again_is_followed(tmp_path, watching):
+    """Files in a folder wake when it appears later, and again after it was replaced."""
+    runs = tmp_path / "later" / "runs"
+    bell = watching(runs)
+    for _ in range(2):
+        runs.mkdir(parents=True, exist_ok=True)
+        assert bell.rings()
+        (runs / "deep").mkdir()
+        assert bell.rings()
+        (runs / "deep" / "run-a.jsonl").write_text("x")
+        assert bell.rings()
+        (runs / "deep" / "run-a.jsonl").unlink()
+        (runs / "deep").rmdir()
+        runs.rmdir()
+        assert bell.rings()
+
+
 def test_stopping_ends_everything(tmp_path):
     """After stop nothing rings, and stopping twice or without a start is fine."""
     bell = Bell()

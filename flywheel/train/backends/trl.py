@@ -34,6 +34,7 @@ class Trl:
                 "valid": str(places.dataset / "valid.jsonl") if valid_rows else None,
                 "out": str(places.folder / "out"),
                 "seed": spec.seed,
+                "ordered": spec.ordered,
                 "hyperparameters": {**spec.hyperparameters.model_dump(mode="json"), **unseen},
             },
         )

@@ -190,11 +190,14 @@ def _create_outcomes() -> None:
     sa.Column('prompt_key', sa.String(), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
     sa.Column('considered', sa.Boolean(), nullable=False),
+    sa.Column('chain', sa.String(), nullable=False),
+    sa.Column('gone', sa.Boolean(), nullable=False),
     sa.Column('body', sa.JSON(), nullable=False),
     sa.PrimaryKeyConstraint('seq'),
     sa.UniqueConstraint('key'),
     sqlite_autoincrement=True)
     with op.batch_alter_table('outcomes', schema=None) as batch_op:
+        batch_op.create_index('outcomes_chain', ['chain'], unique=False, sqlite_where=sa.text("chain <> ''"), postgresql_where=sa.text("chain <> ''"))
         batch_op.create_index('outcomes_line', ['line', 'at'], unique=False)
         batch_op.create_index('outcomes_prompt', ['line', 'prompt_key'], unique=False)
         batch_op.create_index('outcomes_task', ['source', 'task'], unique=False)
