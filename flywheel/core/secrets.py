@@ -6,8 +6,8 @@ a token is no letter of it, and the `\"` around a value is no part of it.
 """
 
 import re
+import threading
 from collections.abc import Iterable
-from functools import lru_cache
 
 from flywheel.core.secret_formats import RULES, Rule
 
@@ -74,7 +74,10 @@ _BEFORE = 24  # so much before a name says whose name it is
 _OPTION = re.compile(rb"--[a-z0-9-]*\Z")  # of a command line, whose value needs no sign
 _AWS_SECRET = re.compile(r"[A-Za-z0-9/+]{40}")
 _AZURE_KEY = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
-_REPEATED_FROM, _REPEATED_TO = 400, 32_000  # how long a text is that is worth remembering
+_APART = "\n" * 9  # more than any pattern goes on over: what one text ends with is no name of what the next begins with
+_REPEATED_FROM, _REPEATED_TO, _REMEMBERED = 400, 32_000, 64  # how long a text is that is worth remembering; how many
+_clear: dict[str, None] = {}
+_lock = threading.Lock()
 _SURE = 16  # a bare value this long that mixes letters and digits is no word
 _MOST_DIFFERENT = 3  # lower, upper, digit, other: a shorter bare word of fewer kinds is a name, not a value
 
@@ -90,19 +93,34 @@ def find_secret(text: str) -> str | None:
 
 def find_secret_in(texts: Iterable[str]) -> str | None:
     """Return the name of a rule that finds a secret in any of the texts; what was looked at just before is known."""
-    short = []
+    unknown: list[str] = []
+    worth_knowing: list[str] = []
     for text in texts:
         if not _REPEATED_FROM <= len(text) <= _REPEATED_TO:
-            short.append(text)
-        elif (rule := _remembered(text)) is not None:
-            return rule
-    return find_secret("\n".join(short))
+            unknown.append(text)
+        elif not _is_clear(text):
+            worth_knowing.append(text)
+    rule = find_secret(_APART.join([*unknown, *worth_knowing]))  # one search is cheaper than one for each
+    if rule is None:
+        _remember(worth_knowing)
+    return rule
 
 
-@lru_cache(maxsize=64)
-def _remembered(text: str) -> str | None:
-    """Return the same as `find_secret`: an agent sends the same instructions, and all that was said, with each call."""
-    return find_secret(text)
+def _is_clear(text: str) -> bool:
+    """Tell whether no secret was found in the text lately: an agent sends what was said before with each call."""
+    if text not in _clear:
+        return False
+    with _lock:
+        _clear.pop(text, None)
+        _clear[text] = None  # the latest stands last
+    return True
+
+
+def _remember(texts: Iterable[str]) -> None:
+    with _lock:
+        _clear.update(dict.fromkeys(texts))
+        while len(_clear) > _REMEMBERED:
+            del _clear[next(iter(_clear))]
 
 
 def _undone(data: bytes) -> bytes:

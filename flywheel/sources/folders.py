@@ -59,10 +59,11 @@ class WatchedFolder:
         self._walked = 0.0
         self._took = 0.0
         self._rest: tuple[Cursor, list[Found]] | None = None
+        self._found = False  # a walk found something that was not read yet: the next glance would see nothing new
 
     def changed(self) -> bool:
         """Tell whether a look may find something: a glance at the folders and the newest files, seldom a walk."""
-        if self._cursor is None:
+        if self._cursor is None or self._found:
             _identity(self.root)
             return True
         since = self._monotonic() - self._walked
@@ -73,8 +74,8 @@ class WatchedFolder:
         due = max(WALK_SECONDS, self._took * _PERIOD_SHARE)
         rested = self._took < _QUICK or since >= self._took * _WALK_SHARE
         if since >= due or (rested and self._folders_changed()):
-            return bool(self._walk_for(self._cursor))
-        return False
+            self._found = bool(self._walk_for(self._cursor))
+        return self._found
 
     def news(self, cursor: Mapping[str, Any]) -> list[Found]:
         """Return the files that changed since the cursor, in the order in which they are to be read."""
@@ -102,11 +103,13 @@ class WatchedFolder:
         }
         self._rest = (ahead, left) if left else None
         self._cursor = None if left else ahead
+        self._found = False
         return ahead
 
     def forget(self) -> None:
         """Let the next look begin with a walk."""
         self._cursor = self._rest = None
+        self._found = False
 
     def refusals(self) -> tuple[Refusal, ...]:
         """Return what the last walk met and could not look at."""

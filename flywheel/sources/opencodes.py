@@ -57,7 +57,9 @@ class OpencodeReader:
         version = self._version()
         if self._misfit is not None and self._misfit[0] == version:
             raise self._misfit[1]  # it is none that is known, and nothing was changed since
-        return version != self._seen
+        if version != self._seen:
+            self._seen = None  # the next glance, however soon, says the same until it was read
+        return self._seen is None
 
     def close(self) -> None:
         """Let go of the database and of everything remembered."""

@@ -92,7 +92,10 @@ class Reader(Protocol):
         ...
 
     def changed(self) -> bool:
-        """Tell whether there may be something new, at a cost that does not depend on how much is there."""
+        """Tell whether there may be something new, at a cost that does not depend on how much is there.
+
+        What was found once is told each time until it was read: the daemon asks, and then the room asks again.
+        """
         ...
 
     def read(self, cursor: Mapping[str, Any], pending: PendingTasks) -> Batch:

@@ -100,6 +100,21 @@ async def test_a_file_written_over_is_found(storage):
     assert await storage.look() == {"msg_ses_1_2": "negative", "msg_ses_1_3": "unknown"}
 
 
+async def test_what_was_found_is_told_until_it_was_read(storage):
+    """The daemon asks whether anything changed, and the room asks again at once: both hear the same."""
+    storage.session("ses_1")
+    storage.turn("ses_1")
+    await storage.look()
+    await storage.look()
+    storage.clock.advance(5)
+    assert not storage.room.changed()
+    storage.session("ses_2")
+    storage.turn("ses_2")
+    storage.clock.advance(5)
+    assert [storage.room.changed() for _ in range(3)] == [True] * 3
+    assert len(await storage.look()) == 4
+
+
 async def test_files_that_are_gone_are_gone(storage):
     """A session's file deleted: its outcomes teach nobody."""
     for name in ("ses_1", "ses_2"):

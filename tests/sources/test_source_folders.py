@@ -73,6 +73,18 @@ def test_what_is_new_grown_moved_or_replaced_is_found_once(tmp_path):
         assert follower.read() == []
 
 
+def test_what_was_found_is_told_until_it_was_read(tmp_path):
+    """The daemon asks whether anything changed, and the room asks again: the second answer is that of the first."""
+    follower = Follower(tmp_path)
+    write(tmp_path, "a.jsonl")
+    assert follower.read() == ["a.jsonl"]
+    write(tmp_path, "b.jsonl")
+    time.sleep(0.1)  # the folder's own time stamp is settled
+    assert [follower.folder.changed() for _ in range(3)] == [True] * 3
+    assert follower.read() == ["b.jsonl"]
+    assert [follower.folder.changed() for _ in range(2)] == [False] * 2
+
+
 def test_a_file_older_than_the_newest_is_found_by_a_walk(tmp_path, monkeypatch):
     """Growth of an old file is seen within a minute; a glance alone does not look at it."""
     monkeypatch.setattr(folders, "RECENT_FILES", 2)
