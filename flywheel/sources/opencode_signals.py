@@ -169,7 +169,8 @@ def _verified(record: Record, place: int, verdict: Verdict, *, final: bool) -> l
         failing = record.checked_next(place)
         found = [_signal("work_verified", 1, strength, "what it changed passed the check that followed")]
         if failing is not None and failing.passed is False:
-            found.append(_signal("check_failed_first", -1, 0.4, "the first check after it failed"))
+            # Enough to leave it open: whether this change or a later one mended the work, nobody can tell.
+            found.append(_signal("check_failed_first", -1, 0.45, "the first check after it failed"))
         return found
     if place == verdict.place:
         return [_signal("check_passed", 1, strength)]

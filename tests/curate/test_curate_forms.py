@@ -182,8 +182,9 @@ def test_marked_reasoning_and_plans_pass_through():
 @given(st.text(max_size=200))
 def test_shaping_never_fails(answer):
     """Any answer has a form or none."""
-    for form in ("as_logged", "instruction_to_code", "edits"):
-        shape(outcome(answer), form)
+    assert shape(outcome(answer), "as_logged").answer == answer
+    shaped = [made for form in ("instruction_to_code", "edits") if (made := shape(outcome(answer), form))]
+    assert all(made.answer.strip() for made in shaped)
 
 
 # ── admission ───────────────────────────────────────────────────────────────

@@ -148,7 +148,9 @@ def test_bytes_that_are_no_rows_are_named_with_their_row(tmp_path, data, found):
 )
 def test_any_bytes_are_judged(tmp_path_factory, pieces):
     """No file crashes it."""
-    look(write(tmp_path_factory.mktemp("d"), train=b"\n".join(pieces)))
+    found, result = look(write(tmp_path_factory.mktemp("d"), train=b"\n".join(pieces)))
+    assert result.parts["train"].bytes == len(b"\n".join(pieces))
+    assert found  # none of these is a dataset
 
 
 def test_a_line_that_no_row_can_be_is_skipped_and_named(tmp_path, monkeypatch):

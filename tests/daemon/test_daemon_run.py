@@ -120,6 +120,8 @@ async def test_what_passes_does_not_end_it(store: Store, quiet: QuietHouse, tmp_
     quiet.faults = [ResourceError("the store cannot write", "free disk space", delay=0.03)] * 2
     async with running(store, quiet, tmp_path):
         await until(lambda: quiet.looks == 3)
+    assert quiet.faults == []
+    assert kinds(store)[-1] == "daemon.stopped"
 
 
 @pytest.mark.asyncio

@@ -63,6 +63,11 @@ def test_a_wake_up_after_the_end_is_nothing() -> None:
 
     wakeups = asyncio.run(make())
     wakeups.wake_from_thread("late")
+    assert asyncio.run(_one(wakeups)) == {"start"}
+
+
+async def _one(wakeups: Wakeups) -> set[str]:
+    return await wakeups.wait(0.01)
 
 
 def test_two_daemons_fire_a_schedule_once(store: Store) -> None:
@@ -193,7 +198,8 @@ def test_the_address_comes_from_systemd(ear: tuple[str, socket.socket], monkeypa
 @pytest.mark.parametrize("address", ["", "/nowhere/notify", "@nobody-listens-here"])
 def test_where_nobody_listens_nothing_breaks(address: str) -> None:
     """A terminal, or a systemd that went away, is no error."""
-    Notifier(address).ready("x")
+    notifier = Notifier(address)
+    assert [notifier.ready("x"), notifier.alive(), notifier.stopping()] == [None] * 3
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,11 @@ def test_no_task_id_breaks_the_parser(task) -> None:
 def test_no_answer_breaks_the_readers(text, call_type) -> None:
     """Whatever a model answers, reading it never raises."""
     for wrapped in (text, f"```json\n{text}\n```", f'<edit file="{text}"><search>{text}</search>', "[" * 300 + text):
-        edits_of(wrapped)
-        verdict_of(wrapped)
-        json_of(wrapped)
+        assert verdict_of(wrapped) in {True, False, None}
+        assert all(edit.file in wrapped for edit in edits_of(wrapped) or ())
         plan_of(wrapped, "meta_plan")
-        complaint(call_type, "", TaskName("r", "meta_plan"), "", wrapped)
+        json_of(wrapped)
+        assert isinstance(complaint(call_type, "", TaskName("r", "meta_plan"), "", wrapped), str)
 
 
 @pytest.mark.parametrize(

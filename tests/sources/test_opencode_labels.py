@@ -60,7 +60,7 @@ def labels(*entries: Entry, reverted: int | None = None, state: State = State.EN
         ((ask(), answer(EDIT), answer(text="done")), "unk unk"),
         ((ask(), answer(EDIT), answer(FAILS), answer(text="done")), "neg unk neg"),
         ((ask(), answer(FAILS), answer(EDIT), answer(PASSES)), "pos pos pos"),
-        ((ask(), answer(EDIT), answer(FAILS), answer(EDIT), answer(PASSES)), "pos pos pos pos"),
+        ((ask(), answer(EDIT), answer(FAILS), answer(EDIT), answer(PASSES)), "unk pos pos pos"),
         ((ask(), answer(PASSES), answer(EDIT), answer(text="done")), "pos unk unk"),
         ((ask("run the tests"), answer(FAILS), answer(text="two fail")), "unk unk"),
         ((ask(), answer(FAILS), answer(REFUSED), answer(text="sorry")), "unk neg neg"),
