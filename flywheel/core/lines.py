@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from flywheel.core.examples import Form
 from flywheel.core.frozen import Frozen
-from flywheel.core.training import Hyperparameters
+from flywheel.core.training import Hyperparameters, Technique
 
 Fraction = float
 
@@ -68,7 +68,7 @@ class TrainPlan(Frozen):
     """How the line is trained."""
 
     backend: str = "trl"
-    technique: Literal["sft"] = "sft"
+    technique: Technique = "sft"
     seed: int = 0
     runs_per_day: int = Field(default=2, ge=1)
     hyperparameters: Hyperparameters = Hyperparameters()

@@ -7,6 +7,10 @@ from pydantic import Field
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import content_hash, served_name, short
 
+#: What is learned from: answers; answers with their reasoning; pairs; answers and then pairs; single judgements.
+Technique = Literal["sft", "cot-sft", "dpo", "sft-dpo", "kto"]
+Variant = Literal["lora", "rslora", "dora", "pissa", "olora", "alora"]
+
 
 class Base(Frozen):
     """A frozen base model on this machine; the fingerprint pins its bytes."""
@@ -18,8 +22,26 @@ class Base(Frozen):
     parameters: float | None = Field(default=None, gt=0)
 
 
+class Preference(Frozen):
+    """How pairs and single judgements are learned from: the second stage of `sft-dpo`, and all of `dpo` and `kto`.
+
+    `beta`: how dear it is to leave the reference; `sft_weight`: how much of the plain loss on the chosen answer is
+    added; learning rate, epochs and steps are those of the second stage of `sft-dpo` and of nothing else.
+    """
+
+    beta: float = Field(default=0.1, gt=0)
+    sft_weight: float = Field(default=1.0, ge=0)
+    learning_rate: float = Field(default=1e-5, gt=0)
+    epochs: float = Field(default=1, gt=0)
+    max_steps: int = Field(default=-1, ge=-1)
+
+
 class Hyperparameters(Frozen):
-    """Everything a run's outcome depends on beside data and base. A step is always an optimiser step."""
+    """Everything a run's outcome depends on beside data and base. A step is always an optimiser step.
+
+    `layers`: only the last so many are trained, 0 means all; `span_weights`: how much a token of a marked section of
+    the answer counts, by the section's name (`REASONING`, `PLAN`); every other token counts 1.
+    """
 
     rank: int = Field(default=16, gt=0)
     alpha: int = Field(default=32, gt=0)
@@ -42,6 +64,11 @@ class Hyperparameters(Frozen):
     eval_steps: int = Field(default=0, ge=0)
     save_steps: int = Field(default=100, gt=0)
     patience: int = Field(default=0, ge=0)
+    variant: Variant = "lora"
+    quantization: Literal["none", "nf4"] = "none"
+    layers: int = Field(default=0, ge=0)
+    span_weights: dict[str, float] = Field(default_factory=dict)
+    preference: Preference = Preference()
 
 
 class TrainSpec(Frozen):
@@ -55,7 +82,7 @@ class TrainSpec(Frozen):
     dataset: str
     base_name: str
     base_fingerprint: str
-    technique: Literal["sft"] = "sft"
+    technique: Technique = "sft"
     backend: str = "trl"
     seed: int = 0
     attempt: int = Field(default=1, ge=1)
