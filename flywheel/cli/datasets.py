@@ -18,13 +18,13 @@ from flywheel.core.lineages import Lineage
 from flywheel.core.pairs import Preference
 from flywheel.curate.exports import Exported, Order, export_pairs, export_rows
 from flywheel.curate.row_rules import RULES
-from flywheel.curate.shapes import PREFERENCE, SHAPES
+from flywheel.curate.shapes import LESSON_SHAPES, PREFERENCE, SHAPES, UNPAIRED
 from flywheel.curate.validations import Inspection, Problem, Shares, Validation
-from flywheel.store.lineages import lineages
-from flywheel.store.pairs import pairs_of
+from flywheel.store.lineages import lineages, outcome_lineages
+from flywheel.store.pairs import pair_lineages, pairs_of
 from flywheel.store.stores import Store
 
-_SHAPES = (*SHAPES, PREFERENCE)
+_SHAPES = (*SHAPES, *LESSON_SHAPES)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -86,10 +86,12 @@ def export(
     with reading(config) as (settings, store):
         with store.read() as session:
             manifest = DatasetManifest.model_validate(one_row(session, "datasets", name)["body"])
-        if to == PREFERENCE:
+        if to == PREFERENCE and "pairs" not in manifest.splits:
             done = export_pairs(manifest, order, _pairs(store, manifest))
         else:
-            done = export_rows(manifest, settings.home / "datasets" / manifest.hash, order, partial(_lineages, store))
+            done = export_rows(
+                manifest, settings.home / "datasets" / manifest.hash, order, partial(_lineages, store, to)
+            )
     _show(done, manifest, as_json)
 
 
@@ -99,9 +101,13 @@ def _pairs(store: Store, manifest: DatasetManifest) -> Iterator[Preference]:
         yield from pairs_of(session, manifest.line, cap)
 
 
-def _lineages(store: Store, examples: Sequence[str]) -> Mapping[str, Lineage]:
+def _lineages(store: Store, shape: str, names: Sequence[str]) -> Mapping[str, Lineage]:
     with store.read() as session:
-        return lineages(session, examples)
+        if shape == PREFERENCE:
+            return pair_lineages(session, names)
+        found = lineages(session, names)
+        unknown = [name for name, one in found.items() if one.forgotten] if shape == UNPAIRED else []
+        return {**found, **outcome_lineages(session, unknown)}  # a bad answer is known by its outcome
 
 
 def _show(done: Exported, manifest: DatasetManifest, as_json: bool) -> None:

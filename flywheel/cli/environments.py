@@ -7,12 +7,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flywheel.cli.contexts import AsJson, err, out, show_json, show_table
 from flywheel.core.errors import MisuseError
-from flywheel.proc.environments import KINDS, Environment, Flavour, Kind, create, environment, why_not
+from flywheel.proc.environments import (
+    KINDS,
+    TRAINER_KINDS,
+    Environment,
+    Flavour,
+    Kind,
+    create,
+    environment,
+    why_not,
+)
 
 app = typer.Typer(help="Build the environments that training and serving need.", no_args_is_help=True)
 
 Kinds = Annotated[
-    list[str] | None, typer.Argument(help="core, train, serve; all that can run here when none is named.")
+    list[str] | None,
+    typer.Argument(
+        help="core, train, serve, or another trainer's: unsloth, llama-factory, mlx; "
+        "the first three, as far as they can run here, when none is named."
+    ),
 ]
 Cpu = Annotated[bool, typer.Option("--cpu", help="The CPU build, whatever this machine has.")]
 Cuda = Annotated[bool, typer.Option("--cuda", help="The CUDA build, whatever this machine has.")]
@@ -36,7 +49,7 @@ def create_(kinds: Kinds = None, cpu: Cpu = False, cuda: Cuda = False) -> None:
 @app.command("list", epilog="Example: flywheel env list --json")
 def list_(as_json: AsJson = False) -> None:
     """List the environments this machine would use and whether they are whole."""
-    rows = [_row(environment(kind)) for kind in KINDS]
+    rows = [_row(environment(kind)) for kind in (*KINDS, *TRAINER_KINDS)]
     if as_json:
         show_json(rows)
     else:
@@ -59,7 +72,7 @@ def _kinds(kinds: list[str] | None) -> tuple[Kind, ...]:
     for kind in kinds or ():
         if kind not in known:
             raise MisuseError(f"there is no environment {kind!r}", f"choose from {', '.join(known)}")
-    return tuple(kind for kind in KINDS if not kinds or kind in kinds)
+    return tuple(kind for kind in (*KINDS, *TRAINER_KINDS) if kind in (kinds or KINDS))
 
 
 def build(env: Environment) -> None:

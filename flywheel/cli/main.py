@@ -7,13 +7,17 @@ import typer
 
 from flywheel import __version__
 from flywheel.cli import (
+    comparisons,
     datasets,
     demos,
     environments,
     evidence,
     examples,
     explanations,
+    exports,
+    foreigners,
     forgetting,
+    fusions,
     outcomes,
     policies,
     profiles,
@@ -21,6 +25,7 @@ from flywheel.cli import (
     services,
     sources,
     statuses,
+    trainings,
 )
 from flywheel.cli.contexts import err, out
 from flywheel.cli.listings import Command, noun_app
@@ -67,13 +72,21 @@ _OWN: dict[str, tuple[Command | None, Command]] = {
     "outcomes": (outcomes.list_, outcomes.show),
     "examples": (examples.list_, examples.show),
     "datasets": (None, profiles.show),
+    "runs": (None, trainings.show),
 }
 for _noun in NOUNS:
     _app = noun_app(_noun, *_OWN.get(_noun, ()))
     if _noun == "adapters":
         requests.add_to(_app)
+        fusions.add_to(_app)
+        foreigners.add_to(_app)
+        exports.add_to(_app)
     if _noun == "examples":
         evidence.add_to(_app)
+    if _noun == "runs":
+        trainings.add_to(_app)
+    if _noun == "reports":
+        comparisons.add_to(_app)
     if _noun == "datasets":
         datasets.add_to(_app)
     app.add_typer(_app, name=_noun)

@@ -36,7 +36,7 @@ def check(policies: Folder = None, as_json: AsJson = False, config: Config = Non
         loaded = load_policies(folder)
         out.print(
             f"{len(loaded.guardrails)} guardrails, {len(loaded.lines)} lines, {len(loaded.gates)} gates, "
-            f"{len(loaded.rollouts)} rollouts: sound ({loaded.hash[:8]})"
+            f"{len(loaded.rollouts)} rollouts, {len(loaded.remedies)} remedies: sound ({loaded.hash[:8]})"
         )
 
 

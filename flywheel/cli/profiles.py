@@ -26,6 +26,7 @@ from flywheel.store.datasets import members
 from flywheel.store.lineages import lineages
 from flywheel.store.stores import Store
 
+_CONVERSATIONS = ("train", "valid", "test")
 _TALLIES = ("labels", "sources", "origins", "categories", "languages", "tags", "forms", "repos", "sessions", "licences")
 
 
@@ -58,7 +59,7 @@ def _profile(settings: Settings, store: Store, manifest: DatasetManifest, *, tok
     files = {part: folder / f"{part}.jsonl" for part in manifest.splits}
     missing = [file.name for file in files.values() if not file.is_file()]
     with store.read() as session:
-        known = sorted({one for part in manifest.splits for one in members(session, manifest.hash, part)})
+        known = sorted({one for part in _CONVERSATIONS for one in members(session, manifest.hash, part)})
         lineage = lineages(session, known)
     rows = {} if missing else {part: list(_rows(file)) for part, file in files.items()}
     found = profile(manifest, rows, lineage)
@@ -72,9 +73,11 @@ def _rows(path: Path) -> Iterator[RowSummary]:
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            texts = [message["content"] for message in row["messages"]]
+            texts = [message["content"] for message in row.get("messages", row.get("prompt", ()))]
+            texts += [row[name] for name in ("rejected", "chosen", "completion") if name in row]
             calls = bool(parse_tool_calls(texts[-1]).calls)
-            yield RowSummary(row["example"], row["replay"], sum(map(len, texts)), calls)
+            name = row.get("example", row.get("id"))
+            yield RowSummary(name, row["replay"], sum(map(len, texts)), calls, row.get("label"))
 
 
 def _lengths(
@@ -84,6 +87,13 @@ def _lengths(
     files: Mapping[str, Path] | None,
 ) -> tuple[Lengths | None, str]:
     """Return lengths in tokens where they can be counted, else in characters, and a word about it."""
+    beside = [part for part in rows if part not in _CONVERSATIONS]
+    if beside and files is not None:
+        conversations = {part: held for part, held in rows.items() if part not in beside}
+        read = {part: path for part, path in files.items() if part not in beside}
+        lengths, note = _lengths(settings, manifest, conversations, read)
+        also = f"not counted in it: {', '.join(beside)}"
+        return lengths, f"{note}; {also}" if note else also
     characters = {part: [row.characters for row in held] for part, held in rows.items()}
     note = "tokens were not asked for"
     if files is not None:
@@ -124,8 +134,13 @@ def _tell(found: DatasetProfile) -> None:
     _say(f"{found.line}, dataset {found.number} ({found.hash}){parent}")
     _say(f"frozen {found.created_at:%Y-%m-%d %H:%M}: {found.examples:,} examples, {found.fresh:,} of them fresh")
     _say(f"rehearsal: {found.rehearsed:,} rows, {found.replay_share:.1%} of the training rows")
-    parts = [{"part": name, **part.model_dump()} for name, part in found.parts.items()]
-    show_table("parts", ("part", "rows", "examples", "rehearsed", "tool_rows", "sha256"), parts)
+    if found.pairs or found.judgements:
+        counted = f"{found.pairs:,} pairs" if found.pairs else f"{found.judgements:,} judgements"
+        good = found.shares.get("judged_good_share")
+        _say(f"for {found.technique}: {counted}" + (f", {good:.1%} of the rows of good answers" if good else ""))
+    parts = [{"part": name, **part.model_dump(exclude_none=True)} for name, part in found.parts.items()]
+    columns = ("part", "rows", "examples", "rehearsed", "tool_rows", *(["good"] if found.judgements else []), "sha256")
+    show_table("parts", columns, parts)
     for name in _TALLIES:
         _say(f"{name}: {_counted(getattr(found, name))}")
     left = ", ".join(f"{reason} ({count:,})" for reason, count in found.left_out.items())

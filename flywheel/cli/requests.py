@@ -4,11 +4,13 @@ import getpass
 import secrets
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import Field
 
 from flywheel.cli.contexts import AsJson, Config, out, reading, show_json
+from flywheel.core.ablations import Ablation
 from flywheel.core.clocks import SystemClock
 from flywheel.core.errors import MisuseError, PermanentError, UnavailableError
 from flywheel.core.events import Event
@@ -31,6 +33,7 @@ class Wish(Frozen):
     subject: str
     reason: str = ""
     override: bool = False
+    body: dict[str, Any] = Field(default_factory=dict)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,7 +50,7 @@ def approve(
     name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None
 ) -> None:
     """Approve an adapter, as the first promotion of a line needs."""
-    _ask(Wish(kind="approve", subject=name, reason=reason), wait, as_json, config)
+    ask(Wish(kind="approve", subject=name, reason=reason), wait, as_json, config)
 
 
 def promote(
@@ -63,39 +66,64 @@ def promote(
     """Promote an adapter; with --override one that did not pass its gate starts a canary on your word."""
     if override and not reason:
         raise MisuseError("an override needs its reason", "add --reason 'why'")
-    _ask(Wish(kind="promote", subject=name, reason=reason, override=override), wait, as_json, config)
+    ask(Wish(kind="promote", subject=name, reason=reason, override=override), wait, as_json, config)
 
 
 def rollback(
     name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None
 ) -> None:
     """Take an adapter back at once; the one before, or the base, answers again."""
-    _ask(Wish(kind="roll_back", subject=name, reason=reason), wait, as_json, config)
+    ask(Wish(kind="roll_back", subject=name, reason=reason), wait, as_json, config)
 
 
 def retire(name: Adapter, reason: Reason = "", wait: Wait = 10, as_json: AsJson = False, config: Config = None) -> None:
     """End an adapter's life in front of the agent for good."""
-    _ask(Wish(kind="retire", subject=name, reason=reason), wait, as_json, config)
+    ask(Wish(kind="retire", subject=name, reason=reason), wait, as_json, config)
 
 
 def train(
     line: Annotated[str, typer.Argument(help="A line of the settings, as in tool-calling.")],
     reason: Reason = "",
+    ablate: Annotated[
+        str, typer.Option("--ablate", help="Train on the last dataset once for each value, as in rank=32,64.")
+    ] = "",
     wait: Wait = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show how far the run is until it ends.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only say what would stop the next run.")] = False,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """Train a line now, through the guardrails, without waiting for its trigger."""
-    _ask(Wish(kind="train", subject=line, reason=reason), wait, as_json, config)
+    from flywheel.cli import trainings  # which asks through this module, too
+
+    if check:
+        from flywheel.cli.checks import check_line  # the whole train room: only where it is asked for
+
+        raise typer.Exit(check_line(line, as_json, config))
+    before = trainings.runs_of(line, config) if follow else frozenset()
+    if ablate:
+        body = Ablation.parse(ablate).model_dump(mode="json")
+        ask(Wish(kind="ablate", subject=line, reason=reason, body=body), wait, as_json, config)
+    else:
+        ask(Wish(kind="train", subject=line, reason=reason), wait, as_json, config)
+    if follow:
+        trainings.follow_line(line, before, as_json, config)
 
 
-def _ask(wish: Wish, wait: float, as_json: bool, config: Path | None) -> None:
-    with reading(config) as (settings, store):
+def ask(wish: Wish, wait: float, as_json: bool, config: Path | None) -> None:
+    """Write what a person wishes, wait for the daemon, and say what became of it."""
+    with reading(config) as (settings, _):
         line = _line_of(wish)
         if line not in settings.lines:
             raise MisuseError(
                 f"{line!r} is not a line of the settings", f"lines: {', '.join(settings.lines) or 'none'}"
             )
+    ask_of(wish, line, wait, as_json, config)
+
+
+def ask_of(wish: Wish, line: str, wait: float, as_json: bool, config: Path | None) -> None:
+    """Write down what a person asks about a line, and say what became of it."""
+    with reading(config) as (_, store):
         answered = wait_for(store, _write(store, line, wish), wait)
     show_answer(answered, as_json)
 
@@ -113,7 +141,7 @@ def show_answer(answered: Request, as_json: bool) -> None:
 
 
 def _line_of(wish: Wish) -> str:
-    if wish.kind == "train":
+    if wish.kind in {"train", "ablate"}:
         return wish.subject
     name = split_served_name(wish.subject)
     if name is None:
@@ -124,7 +152,11 @@ def _line_of(wish: Wish) -> str:
 def _write(store: Store, line: str, wish: Wish) -> Request:
     now, by = SystemClock().now(), getpass.getuser()
     request_id = f"req-{secrets.token_hex(4)}"
-    told = {"request": request_id, "by": by, **wish.model_dump(exclude={"subject"})}
+    told = {
+        "request": request_id,
+        "by": by,
+        **wish.model_dump(exclude={"subject"} if wish.body else {"subject", "body"}),
+    }
     with store.write() as session:
         event = Event(kind="operator.request_made", at=now, line=line, subject=wish.subject, body=told)
         seq = append(session, event)

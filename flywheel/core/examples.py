@@ -8,6 +8,7 @@ from pydantic import Field
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import texts_hash
 from flywheel.core.outcomes import Message, Origin
+from flywheel.core.training import LEARNED_FROM, REASONED
 
 _SPACES = b" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"  # what is white space to `str.split`, of ASCII
 Form = Literal["as_logged", "instruction_to_code", "edits"]
@@ -84,7 +85,7 @@ class Split(Frozen):
 
 
 class DatasetManifest(Frozen):
-    """What a frozen dataset holds, what was left out, and why; its hash is its name."""
+    """What a frozen dataset holds, for which base, what was left out, and why; its hash is its name."""
 
     hash: str
     line: str
@@ -94,13 +95,26 @@ class DatasetManifest(Frozen):
     examples: int
     fresh: int
     replayed: int
+    pairs: int = 0
+    judgements: int = 0
     left_out: dict[str, int] = Field(default_factory=dict)
     shares: dict[str, float] = Field(default_factory=dict)
     created_at: datetime
     settings: dict[str, Any] = Field(default_factory=dict)
+    base: str = ""
+
+    @property
+    def technique(self) -> str:
+        """Return what it was frozen for."""
+        return str(self.settings.get("technique", "sft"))
 
     @property
     def replay_share(self) -> float:
-        """Return which part of the training rows rehearses earlier datasets."""
-        rows = self.splits["train"].rows if "train" in self.splits else 0
+        """Return which part of the rows that are trained on rehearses earlier datasets."""
+        rows = sum(self.splits[part].rows for part in LEARNED_FROM[self.technique] if part in self.splits)
         return self.replayed / rows if rows else 0.0
+
+    def suits(self, technique: str) -> bool:
+        """Tell whether a technique finds here what it learns from, drawn for being learned from."""
+        reasoned = technique not in REASONED or self.technique in REASONED
+        return reasoned and set(LEARNED_FROM[technique]) <= set(LEARNED_FROM[self.technique])

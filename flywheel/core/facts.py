@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flywheel.core.frozen import Frozen
+from flywheel.core.training import LEARNED_FROM
 
 Value = bool | int | float | str | None
 Facts = Mapping[str, Value]
@@ -35,17 +36,25 @@ FACTS: Mapping[str, FactSpec] = _registry(
     [
         _fact("base.fingerprint_is_frozen", bool, "the base model's bytes are the ones that were pinned"),
         _fact("base.is_adapter", bool, "the base folder already holds an adapter or a merge of one"),
+        _fact("base.layers", int, "adapters that were fused into the base, one after the other"),
         _fact("base.parameters_billion", float, "size of the base model in billions of parameters"),
-        _fact("clock.in_idle_window", bool, "the hour is inside the settings' idle window (always, when none is set)"),
+        _fact("clock.in_idle_window", bool, "the hour is one in which a GPU may train: set, or learned from calls"),
         _fact("dataset.examples", int, "examples in the dataset, rehearsed rows not counted"),
         _fact("dataset.fresh", int, "examples no earlier dataset of the line holds"),
-        _fact("dataset.largest_domain_share", float, "part of the examples from the most common domain"),
+        _fact("dataset.judgements", int, "single judgements in the dataset, rehearsed rows not counted"),
+        _fact("dataset.is_of_base", bool, "the dataset was frozen for the base that the line learns on now"),
+        _fact(
+            "dataset.largest_domain_share",
+            float,
+            "part of the examples from the most common domain; unknown for a line that selects by domain",
+        ),
         _fact("dataset.largest_foreign_repo_share", float, "part of the examples from the largest repo not your own"),
         _fact("dataset.largest_session_share", float, "part of the examples from the largest session"),
         _fact("dataset.lost_examples", int, "examples of the parent dataset missing without having been withdrawn"),
         _fact(
             "dataset.new_group_share", float, "part of the fresh examples from repos or problem types not seen before"
         ),
+        _fact("dataset.pairs", int, "preference pairs in the dataset, rehearsed rows not counted"),
         _fact("dataset.replay_share", float, "part of the training rows that rehearse earlier datasets"),
         _fact("dataset.shares_with_suites", int, "examples whose question stands in a suite"),
         _fact("dataset.teacher_share", float, "part of the examples that come from a teacher"),
@@ -55,19 +64,36 @@ FACTS: Mapping[str, FactSpec] = _registry(
             "the verdict on this very adapter: pass, fail, insufficient evidence, none",
             ("pass", "fail", "insufficient evidence", "none"),
         ),
+        _fact("gateway.quiet_minutes", float, "minutes since the agent's last call through the gateway ended"),
         _fact("ladder.lowest_other_rung", int, "lowest rung among the lines that do not plan"),
         _fact("line.failed_runs", int, "runs of the line that failed since its last success"),
         _fact("line.is_planning", bool, "the line writes plans"),
         _fact("line.minimum_examples", int, "fewest examples the line may be trained on"),
+        _fact("line.minimum_judgements", int, "fewest single judgements the line may be trained on"),
+        _fact("line.minimum_pairs", int, "fewest pairs the line may be trained on"),
         _fact("line.promotions", int, "adapters of the line ever promoted"),
         _fact("line.rounds_without_gain", int, "candidates since the last one that passed the gate"),
         _fact("line.rung", int, "rung on the ladder: 1 teacher, 2 mixed, 3 execution feedback, 4 production feedback"),
         _fact("line.runs_per_day", int, "most runs the line may start in 24 hours"),
         _fact("line.runs_today", int, "runs the line started in the last 24 hours"),
+        _fact("line.spare_disk_gib", float, "GiB that must be free before a run of the line may start"),
+        _fact("line.technique", str, "what the line learns by", tuple(LEARNED_FROM)),
+        _fact("machine.free_disk_gib", float, "GiB that are free where runs are kept"),
         _fact("machine.gpus", int, "GPUs this machine has"),
         _fact("parent.exists", bool, "an earlier dataset of the line exists"),
         _fact("release.approved", bool, "a person approved this adapter"),
         _fact("release.overridden", bool, "an operator's recorded override stands behind this adapter"),
+        _fact("report.category_fell", bool, "the line's last report found a category that became worse"),
+        _fact("report.exists", bool, "an adapter of the line was measured before"),
+        _fact("report.falls_in_a_row", int, "last reports of the line in a row that found a category worse"),
+        _fact("report.in_format", float, "part of the last candidate's answers in the trained format"),
+        _fact(
+            "report.verdict",
+            str,
+            "the verdict of the line's last report",
+            ("pass", "fail", "insufficient evidence"),
+        ),
+        _fact("report.weakest_category", float, "the last candidate's score in the category where it is lowest"),
         _fact("suite.alpha_left", float, "part of the false-promotion budget the suite still holds"),
         _fact("suite.exists", bool, "a suite was frozen for the line before training"),
         _fact("suite.problems", int, "problems in the line's suite"),

@@ -25,6 +25,26 @@ class ProcessMark(Frozen):
     started: float
 
 
+class Ending(StrEnum):
+    """Why a job failed, where a room acts upon it; everything else is what its program said."""
+
+    MEMORY = "memory"
+    LIMIT = "limit"
+    CANCELLED = "cancelled"
+
+
+class JobLimits(Frozen):
+    """What a piece of work may take, beside what the daemon allows any; `where` says where these are set, for people.
+
+    Hours count the work itself, over every start of it; memory is that of all its processes, disk that of its folder.
+    """
+
+    where: str = ""
+    longest_hours: float | None = None
+    most_memory_gib: float | None = None
+    most_disk_gib: float | None = None
+
+
 class Job(Frozen):
     """A piece of long work and who holds it."""
 
@@ -43,3 +63,19 @@ class Job(Frozen):
     progress: dict[str, Any] = Field(default_factory=dict)
     error: str = ""
     handled: bool = False
+
+    @property
+    def limits(self) -> JobLimits:
+        """Return the limits that its room gave it."""
+        return JobLimits.model_validate(self.spec.get("limits", {}))
+
+    @property
+    def unwanted(self) -> str:
+        """Return who wants it ended, and why, as one sentence; empty while nobody does."""
+        return str(self.spec.get("unwanted", ""))
+
+    @property
+    def ending(self) -> Ending | None:
+        """Return why it failed, where that is more than what its program said."""
+        told = self.progress.get("ended")
+        return Ending(told) if told else None

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from flywheel.core.examples import Form
 from flywheel.core.frozen import Frozen
-from flywheel.core.training import Hyperparameters, Technique
+from flywheel.core.training import LEARNED_FROM, Hyperparameters, Technique
 
 Fraction = float
 
@@ -35,10 +35,19 @@ class Weights(Frozen):
     harness: float = Field(default=1.0, ge=0, le=4)
 
 
+class LabelWeights(Frozen):
+    """How many rows a single judgement brings, by its label: for a pool with much more of one than of the other."""
+
+    positive: float = Field(default=1.0, gt=0, le=4)
+    negative: float = Field(default=1.0, gt=0, le=4)
+
+
 class DatasetPlan(Frozen):
     """How a dataset is drawn from the pool."""
 
     minimum_examples: int = Field(default=100, ge=1)
+    minimum_pairs: int = Field(default=100, ge=1)
+    minimum_judgements: int = Field(default=200, ge=2)
     holdout: float = Field(default=0.2, gt=0, lt=1)
     valid: float = Field(default=0.1, ge=0, lt=1)
     suite_limit: int = Field(default=400, ge=1)
@@ -51,6 +60,7 @@ class DatasetPlan(Frozen):
     near_threshold: float = Field(default=0.9, ge=0.85, le=1)
     split_by: Literal["task", "repo"] = "task"
     weights: Weights = Weights()
+    label_weights: LabelWeights = LabelWeights()
     focus: float = Field(default=0.0, ge=0, le=0.5)
     curriculum: bool = False
     form: Form = "as_logged"
@@ -58,10 +68,11 @@ class DatasetPlan(Frozen):
 
 
 class Trigger(Frozen):
-    """When the line wants a new adapter: enough that is new, or something new and long enough ago."""
+    """When the line wants a new adapter: enough that is new, something new and long enough ago, or a weak spot."""
 
     fresh_examples: int = Field(default=100, ge=1)
     after_days: float | None = Field(default=None, gt=0)
+    weak_below: float | None = Field(default=None, gt=0, le=1)
 
 
 class TrainPlan(Frozen):
@@ -71,6 +82,10 @@ class TrainPlan(Frozen):
     technique: Technique = "sft"
     seed: int = 0
     runs_per_day: int = Field(default=2, ge=1)
+    longest_hours: float | None = Field(default=None, gt=0)
+    most_memory_gib: float | None = Field(default=None, gt=0)
+    most_disk_gib: float | None = Field(default=None, gt=0)
+    spare_disk_gib: float = Field(default=1.0, ge=0)
     hyperparameters: Hyperparameters = Hyperparameters()
 
 
@@ -89,6 +104,11 @@ class Line(Frozen):
     dataset: DatasetPlan = DatasetPlan()
     trigger: Trigger = Trigger()
     train: TrainPlan = TrainPlan()
+
+    @property
+    def least_examples(self) -> int:
+        """Return the fewest examples a run may be started on: none where the technique learns from no answers."""
+        return self.dataset.minimum_examples if "train" in LEARNED_FROM[self.train.technique] else 0
 
 
 class Sampling(Frozen):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from flywheel.core.frozen import Frozen
 
-RequestKind = Literal["train", "approve", "promote", "roll_back", "retire", "forget"]
+RequestKind = Literal["train", "approve", "promote", "roll_back", "retire", "forget", "cancel", "ablate", "fuse"]
 
 
 class Request(Frozen):

@@ -72,6 +72,25 @@ class Alias(Frozen):
         return next((arm for arm in self.arms if arm.role == "canary"), None)
 
 
+class Fallback(Frozen):
+    """Who answers when a call has waited long enough: a model on another server."""
+
+    url: Origin
+    model: ModelName
+
+
+class Hold(Frozen):
+    """What the gateway does while the model servers rest: calls wait, so long and so many, then the fallback answers.
+
+    Without a fallback they wait on, and the gateway tells that they are overdue.
+    """
+
+    run: Annotated[str, StringConstraints(max_length=400)]
+    seconds: Annotated[float, Field(ge=0)] = 30.0
+    calls: Annotated[int, Field(ge=1)] = 64
+    fallback: Fallback | None = None
+
+
 class Routing(Frozen):
     """One version of the whole table. A later version replaces all of it."""
 
@@ -79,6 +98,7 @@ class Routing(Frozen):
     upstreams: Origins
     base_model: Annotated[str, StringConstraints(max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")]
     aliases: Mapping[ModelName, Alias] = Field(default_factory=dict)
+    hold: Hold | None = None
 
     @model_validator(mode="after")
     def _can_fall_back(self) -> Self:
@@ -94,4 +114,6 @@ class Routing(Frozen):
 
     def dump(self) -> bytes:
         """Return the file's bytes: `parse` reads back an equal routing."""
-        return self.model_dump_json(indent=2).encode() + b"\n"
+        # Unsaid when nothing is held: a gateway from before there were holds goes on with its routing.
+        unsaid = {"hold"} if self.hold is None else None
+        return self.model_dump_json(indent=2, exclude=unsaid).encode() + b"\n"

@@ -1,25 +1,47 @@
 """What a training run is asked to do and what it leaves: specs, bases, adapters."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
 
+from flywheel.core.bases import Lineage
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import content_hash, served_name, short
 
 #: What is learned from: answers; answers with their reasoning; pairs; answers and then pairs; single judgements.
-Technique = Literal["sft", "cot-sft", "dpo", "sft-dpo", "kto"]
+Technique = Literal["sft", "cot-sft", "dpo", "sft-dpo", "cot-sft-dpo", "kto"]
+#: The files of a dataset that a technique learns from.
+LEARNED_FROM: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sft": ("train",),
+        "cot-sft": ("train",),
+        "dpo": ("pairs",),
+        "sft-dpo": ("train", "pairs"),
+        "cot-sft-dpo": ("train", "pairs"),
+        "kto": ("judged",),
+    }
+)
+#: Techniques that learn from answers with their reasoning, and from no others.
+REASONED = frozenset({"cot-sft", "cot-sft-dpo"})
 Variant = Literal["lora", "rslora", "dora", "pissa", "olora", "alora"]
 
 
 class Base(Frozen):
-    """A frozen base model on this machine; the fingerprint pins its bytes."""
+    """A frozen base model on this machine; the fingerprint pins its bytes, the revision says where they are from.
+
+    A base that adapters were fused into says so by its `lineage`; `server` is where it is asked, when not at the first.
+    """
 
     name: str
     path: str
     served_as: str
     fingerprint: str | None = None
     parameters: float | None = Field(default=None, gt=0)
+    revision: str = ""
+    lineage: Lineage | None = None
+    server: str | None = None
 
 
 class Preference(Frozen):
@@ -75,7 +97,8 @@ class TrainSpec(Frozen):
     """One run, completely: the same spec on the same machine gives the same bytes.
 
     `attempt` counts the runs a person asked for after one on the same dataset had failed; `ordered` rows are a
-    curriculum, which is gone through as it stands.
+    curriculum, which is gone through as it stands; `remedies` name what the line's last reports changed about it;
+    `halved` runs stand for one that ran out of memory: their batch is the next smaller one.
     """
 
     line: str
@@ -88,6 +111,8 @@ class TrainSpec(Frozen):
     attempt: int = Field(default=1, ge=1)
     hyperparameters: Hyperparameters = Hyperparameters()
     ordered: bool = False
+    remedies: tuple[str, ...] = ()
+    halved: bool = False
 
     @property
     def run_id(self) -> str:
@@ -108,6 +133,7 @@ class AdapterManifest(Frozen):
     rank: int
     target_modules: tuple[str, ...]
     files: dict[str, str]
+    base_parts: dict[str, str] = Field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -9,7 +9,9 @@ from flywheel.core.lines import Line
 from flywheel.core.outcomes import Label, Message, Outcome
 from flywheel.core.secrets import find_secret_in
 from flywheel.core.tool_calls import parse_tool_calls
+from flywheel.core.training import REASONED
 from flywheel.curate.forms import shape
+from flywheel.curate.reasonings import shows_reasoning
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -20,6 +22,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "empty": "the answer is empty",
         "secret": "it holds a secret",
         "not_in_form": "it cannot be put into the form the line learns",
+        "no_reasoning": "the line learns reasoning and the answer shows none",
     }
 )
 
@@ -33,6 +36,8 @@ def consider(outcome: Outcome, question: str, line: Line) -> Example | str:
     shaped = shape(outcome, form)
     if shaped is None:
         return "not_in_form"
+    if line.train.technique in REASONED and not shows_reasoning(shaped.answer):
+        return "no_reasoning"
     logged = shaped == (outcome.messages, outcome.response)
     return Example(
         id=example_id(line.name, question, outcome.response),

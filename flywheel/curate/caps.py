@@ -1,13 +1,24 @@
 """How much of a dataset a session, a repo, a kind of call or a domain may be. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from flywheel.core.examples import PoolExample
 from flywheel.core.lines import DatasetPlan
 
 FLOOR = 8  # so many may always come from one place: a hundredth of a small set would be nothing
+
+
+class Named(Protocol):
+    """An example, a pair or a judgement: all that capping needs is its name."""
+
+    @property
+    def id(self) -> str:
+        """Return its name."""
+        ...
+
+
+T = TypeVar("T", bound=Named)
 
 
 class Cap(NamedTuple):
@@ -15,31 +26,46 @@ class Cap(NamedTuple):
 
     reason: str
     share: float
-    bucket: Callable[[PoolExample], str]
+    buckets: Callable[[Any], Collection[str]]
     floor: int = FLOOR
 
 
-class Capped(NamedTuple):
+class Capped(NamedTuple, Generic[T]):
     """What was kept, in the order it came, and why the others were not."""
 
-    kept: list[PoolExample]
+    kept: list[T]
     left_out: Counter[str]
 
 
 def caps_of(plan: DatasetPlan) -> list[Cap]:
     """Return the caps of a line that can hold anything back."""
     every = [
-        Cap("session has its share", plan.session_cap, lambda one: one.session),
-        Cap("repo has its share", plan.repo_cap, lambda one: one.group),
+        Cap("session has its share", plan.session_cap, lambda one: [one.session]),
+        Cap("repo has its share", plan.repo_cap, lambda one: [one.group]),
         # Without a floor: it is there against poison, and the guardrail beside it makes no exception either.
-        Cap("foreign repo has its share", plan.foreign_repo_cap, lambda one: one.group if one.foreign else "", floor=0),
-        Cap("category has its share", plan.category_cap, lambda one: one.category),
-        Cap("domain has its share", plan.domain_cap, lambda one: one.domain),
+        Cap("foreign repo has its share", plan.foreign_repo_cap, lambda one: [one.group] * one.foreign, floor=0),
+        Cap("category has its share", plan.category_cap, lambda one: [one.category]),
+        Cap("domain has its share", plan.domain_cap, lambda one: [one.domain]),
     ]
     return [cap for cap in every if cap.share < 1]
 
 
-def capped(examples: Sequence[PoolExample], taught: frozenset[str], caps: Sequence[Cap], total: int) -> Capped:
+def lesson_caps_of(plan: DatasetPlan) -> list[Cap]:
+    """Return the caps of pairs and judgements: those of answers that are about places. Both sides of a pair count."""
+    every = [
+        Cap("session has its share", plan.session_cap, lambda one: {side.session for side in one.sides}),
+        Cap("repo has its share", plan.repo_cap, lambda one: {side.repo for side in one.sides}),
+        Cap(
+            "foreign repo has its share",
+            plan.foreign_repo_cap,
+            lambda one: {side.repo for side in one.sides if side.foreign},
+            floor=0,
+        ),
+    ]
+    return [cap for cap in every if cap.share < 1]
+
+
+def capped(examples: Sequence[T], taught: frozenset[str], caps: Sequence[Cap], total: int) -> Capped[T]:
     """Keep what fits into the caps of a set of `total`; what taught before comes first and is never dropped."""
     limits = [max(cap.floor, int(cap.share * total)) for cap in caps]
     seen: Counter[tuple[int, str]] = Counter()
@@ -58,6 +84,5 @@ def capped(examples: Sequence[PoolExample], taught: frozenset[str], caps: Sequen
     return Capped(kept, left_out)
 
 
-def _buckets(example: PoolExample, caps: Sequence[Cap]) -> list[tuple[int, str]]:
-    named = ((number, cap.bucket(example)) for number, cap in enumerate(caps))
-    return [(number, bucket) for number, bucket in named if bucket]
+def _buckets(example: Named, caps: Sequence[Cap]) -> list[tuple[int, str]]:
+    return [(number, bucket) for number, cap in enumerate(caps) for bucket in cap.buckets(example) if bucket]

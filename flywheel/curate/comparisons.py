@@ -112,6 +112,22 @@ def newcomer(one: Uncompared) -> Newcomer:
     return Newcomer(one.seq, one.line, one.prompt_key, asked, said, traits_of(question, answer))
 
 
+def place_questions(session: Session, sketches: Mapping[str, Sketch]) -> tuple[dict[str, int], list[Near]]:
+    """Return numbers for questions that no example asks, and what they are nearly the same as; nothing is stored.
+
+    The numbers are below zero and hold for this call alone.
+    """
+    nothing = Sketch(0, b"")
+    newcomers = [
+        Newcomer(-number, "", key, sketches[key], nothing, Traits(0, 0))
+        for number, key in enumerate(sorted(sketches), 1)
+    ]
+    questions = _Questions(session, newcomers)
+    for one in newcomers:
+        questions.take(one)
+    return {one.prompt_key: one.seq for one in newcomers}, questions.pairs
+
+
 def compare(session: Session, newcomers: Sequence[Newcomer]) -> Sketched:
     """Return what is to be stored of these examples, and what they are nearly the same as."""
     questions = _Questions(session, newcomers)

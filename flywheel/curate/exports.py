@@ -25,10 +25,12 @@ from flywheel.core.pairs import Preference
 from flywheel.core.secrets import find_secret_in
 from flywheel.curate import shapes
 from flywheel.curate.cards import dataset_card, licence_page
+from flywheel.curate.lessons import FILES
 from flywheel.curate.row_rules import texts_of
 from flywheel.proc.files import file_hash, publish_folder, write_file, write_json
 
 _ROWS_AT_ONCE = 200
+_CONVERSATIONS = ("train", "valid", "test")
 _SPLITS = {"valid": "validation"}  # as `datasets.load_dataset` calls it
 
 Lineages = Callable[[Sequence[str]], Mapping[str, Lineage]]
@@ -67,8 +69,7 @@ def export_rows(manifest: DatasetManifest, folder: Path, order: Order, lineages:
     _check(manifest, folder)
     writer = _Writer(manifest, order)
     with _whole(order.target) as target:
-        for part in manifest.splits:
-            name = _file(order, part)
+        for part, name in _parts(manifest, order):
             writer.write(target, name, _items(folder / f"{part}.jsonl", order, lineages, writer.left_out))
         writer.finish(target)
     return writer.exported()
@@ -143,13 +144,14 @@ class _Writer:
 
 
 def _items(path: Path, order: Order, lineages: Lineages, left_out: Counter[str]) -> Iterator[_Item]:
-    shape = shapes.plain if order.plain else shapes.SHAPES[order.shape]
+    shape = shapes.plain if order.plain else {**shapes.SHAPES, **shapes.LESSON_SHAPES}[order.shape]
+    known_by = "id" if order.shape in shapes.LESSON_SHAPES else "example"
     with path.open(encoding="utf-8") as lines:
         numbered = enumerate(map(json.loads, lines), 1)
         while batch := list(islice(numbered, _ROWS_AT_ONCE)):
-            known = lineages(sorted({row["example"] for _, row in batch}))
+            known = lineages(sorted({row[known_by] for _, row in batch}))
             for number, row in batch:
-                lineage = known[row["example"]]
+                lineage = known[row[known_by]]
                 try:
                     reason = _unwanted(row, lineage, order)
                     record = shape(row) if reason is None else {}
@@ -192,8 +194,13 @@ def _write_line(file: BinaryIO, value: Mapping[str, Any]) -> None:
     file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
 
 
-def _file(order: Order, part: str) -> str:
-    return f"data/{_SPLITS.get(part, part)}.jsonl" if order.shape == "hf" else f"{part}.jsonl"
+def _parts(manifest: DatasetManifest, order: Order) -> Iterator[tuple[str, str]]:
+    """Yield the parts that hold what a shape is made of, each with the file it becomes."""
+    wanted = {shapes.PREFERENCE: FILES["pair"], shapes.UNPAIRED: FILES["judgement"]}.get(order.shape, _CONVERSATIONS)
+    for part in manifest.splits:
+        if part in wanted:
+            name = dict(zip(wanted, _CONVERSATIONS, strict=False))[part]
+            yield part, f"data/{_SPLITS.get(name, name)}.jsonl" if order.shape == "hf" else f"{name}.jsonl"
 
 
 def _check(manifest: DatasetManifest, folder: Path) -> None:

@@ -10,15 +10,28 @@ from flywheel.core.facts import Value, check_facts
 from flywheel.core.frozen import Frozen
 from flywheel.core.lines import Line
 from flywheel.core.requests import Request
+from flywheel.core.weaknesses import weakest
 from flywheel.curate.comparisons import NEAR_FRESH
+from flywheel.curate.lessons import kind_of
+from flywheel.curate.needs import fresh_of, outgrown
 from flywheel.curate.situations import LineSituation, Situation
 from flywheel.curate.supersessions import unreported
 from flywheel.store.counters import counters
-from flywheel.store.datasets import has_unhandled_work, last_dataset, last_watermark, was_trained
+from flywheel.store.datasets import (
+    dataset_seq,
+    has_unhandled_work,
+    last_dataset,
+    last_watermark,
+    lessons_until,
+    was_trained,
+)
 from flywheel.store.departures import has_departed
 from flywheel.store.examples import oldest_fresh
+from flywheel.store.judgements import count_judgements
 from flywheel.store.ledger import last_event
 from flywheel.store.outcomes import has_waiting
+from flywheel.store.pairs import count_pairs
+from flywheel.store.reports import newest_report
 from flywheel.store.requests import open_requests
 from flywheel.store.runs import run_of_dataset
 from flywheel.store.suites import live_suite
@@ -50,21 +63,53 @@ def _of_line(session: Session, line: Line, moment: _Moment) -> LineSituation:
     admitted = last_event(session, line=line.name, kinds=["curate.examples_admitted"])
     # What is nearly the same as an older example brings no dataset nearer.
     fresh = max(0, counts.get("examples_fresh", 0) - counts.get(NEAR_FRESH, 0))
-    enough = line.trigger.fresh_examples
-    return LineSituation(
+    here = LineSituation(
         line=line,
         waiting=has_waiting(session, line.name) or has_departed(session, line.name),
         fresh=fresh,
         examples=counts.get("examples", 0),
+        **_lessons(session, line, counts),
+        outgrown=outgrown(line, last) or _weakness(session, line, last),
         last=last,
         since=last.created_at if last else oldest_fresh(session, line.name, last_watermark(session, line.name)),
-        in_flight=has_unhandled_work(session, line.name) or (fresh < enough and _waits_for_training(session, last)),
         failed=_failed(session, last),
         request=next((one for one in moment.requests if one.line == line.name), None),
         ingested=moment.ingested,
         admitted=admitted.seq if admitted else moment.ingested,
         facts=_facts(session, line, moment, last),
     )
+    return here.model_copy(update={"in_flight": _in_flight(session, here)})
+
+
+def _weakness(session: Session, line: Line, last: DatasetManifest | None) -> str:
+    """Return that a category was measured as weak since the last dataset was made and learned; once a report."""
+    least, newest = line.trigger.weak_below, newest_report(session, line.name)
+    if least is None or newest is None or last is None or not was_trained(session, last.hash):
+        return ""
+    score = weakest(newest.report)
+    if score is None or score >= least or newest.seq < (dataset_seq(session, last.hash) or 0):
+        return ""
+    return f"a category scored {score:.2f}, below {least:.2f}"
+
+
+def _lessons(session: Session, line: Line, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return how many pairs or bad answers there are, no more than are asked for, and how many are fresh."""
+    kind, enough = kind_of(line.train.technique), line.trigger.fresh_examples
+    until = lessons_until(session, line.name, kind) if kind else 0
+    if kind == "pair":
+        return {"pairs": counts.get("pairs", 0), "fresh_pairs": count_pairs(session, line.name, until, enough)}
+    if kind == "judgement":
+        bad = count_judgements(session, line.name, 0, line.dataset.minimum_judgements)
+        return {"bad": bad, "fresh_bad": count_judgements(session, line.name, until, enough)}
+    return {}
+
+
+def _in_flight(session: Session, here: LineSituation) -> bool:
+    """Tell whether the line is busy, or its last dataset waits to be trained by the technique the line has now."""
+    if has_unhandled_work(session, here.line.name):
+        return True
+    few = fresh_of(here) < here.line.trigger.fresh_examples
+    return few and not here.outgrown and _waits_for_training(session, here.last)
 
 
 def _waits_for_training(session: Session, last: DatasetManifest | None) -> bool:
@@ -74,7 +119,7 @@ def _waits_for_training(session: Session, last: DatasetManifest | None) -> bool:
 
 def _failed(session: Session, last: DatasetManifest | None) -> bool:
     run = run_of_dataset(session, last.hash) if last else None
-    return run is not None and run.state == "failed"
+    return run is not None and run.state in {"failed", "cancelled"}
 
 
 def _facts(session: Session, line: Line, moment: _Moment, last: DatasetManifest | None) -> dict[str, Value]:
@@ -82,7 +127,10 @@ def _facts(session: Session, line: Line, moment: _Moment, last: DatasetManifest 
     facts: dict[str, Value] = {
         "ladder.lowest_other_rung": moment.lowest_rung,
         "line.is_planning": line.planning,
-        "line.minimum_examples": line.dataset.minimum_examples,
+        "line.minimum_examples": line.least_examples,
+        "line.minimum_judgements": line.dataset.minimum_judgements,
+        "line.minimum_pairs": line.dataset.minimum_pairs,
+        "line.technique": line.train.technique,
         "line.rung": line.rung,
         "parent.exists": last is not None,
         "suite.exists": suite is not None,

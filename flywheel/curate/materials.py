@@ -1,16 +1,20 @@
 """Gathers what a dataset is drawn from: the pool, what taught before, what examines, what is nearly the same."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlmodel import Session
 
 from flywheel.core.examples import DatasetManifest, PoolExample
 from flywheel.core.lines import Line
+from flywheel.core.training import REASONED
+from flywheel.curate.comparisons import place_questions
+from flywheel.curate.lesson_readings import Reading, questions_elsewhere, read_lessons
 from flywheel.curate.mixes import weak_categories
+from flywheel.curate.reasonings import shows_reasoning
 from flywheel.curate.selections import Material, Parent, Relations
 from flywheel.store import datasets as rows
-from flywheel.store.examples import pool, withdrawn_among
+from flywheel.store.examples import examples_by_id, pool, withdrawn_among
 from flywheel.store.kinships import (
     near_examples,
     near_questions,
@@ -19,7 +23,10 @@ from flywheel.store.kinships import (
     questions_set_aside,
 )
 from flywheel.store.reports import newest_report
+from flywheel.store.sketches import questions_asked
 from flywheel.store.suites import live_suite
+
+_WORDS_AT_ONCE = 200
 
 
 def material(session: Session, line: Line, parent: DatasetManifest | None) -> Material:
@@ -30,6 +37,7 @@ def material(session: Session, line: Line, parent: DatasetManifest | None) -> Ma
         before = Parent(parent.hash, train, valid)
     examples = pool(session, line.name)
     examined = rows.examined_questions(session) | questions_set_aside(session, line.name)
+    read = read_lessons(session, line, parent.hash if parent else None)
     return Material(
         pool=examples,
         parent=before,
@@ -37,24 +45,50 @@ def material(session: Session, line: Line, parent: DatasetManifest | None) -> Ma
         examined=examined,
         has_suite=live_suite(session, line.name) is not None,
         withdrawn=withdrawn_among(session, sorted(before.taught)) if before else frozenset(),
-        near=relations(session, line, examples, examined),
+        near=relations(session, line, examples, examined, read),
         weak=_weak(session, line),
+        technique=line.train.technique,
+        silent=_silent(session, examples) if line.train.technique in REASONED else frozenset(),
+        lessons=read.lessons,
     )
 
 
-def relations(session: Session, line: Line, examples: Iterable[PoolExample], examined: frozenset[str]) -> Relations:
-    """Return what is nearly the same among these examples, as a suite's questions, and as what other lines teach."""
+def relations(
+    session: Session, line: Line, examples: Iterable[PoolExample], examined: frozenset[str], read: Reading
+) -> Relations:
+    """Return what is nearly the same among examples and lessons, as a suite's questions, and as what others teach."""
     least = line.dataset.near_threshold
+    taught, asked = questions_elsewhere(session, line) if live_suite(session, line.name) is None else ({}, frozenset())
+    placed, found = place_questions(session, {**taught, **read.sketches})
     keys = {example.question: example.prompt_key for example in examples}
-    pairs = near_questions(session, least)
-    elsewhere = questions_held_elsewhere(session, line.name)
-    beside = {side for pair in pairs if not elsewhere.isdisjoint(pair) for side in pair}
+    keys |= {number: key for key, number in questions_asked(session, sorted(read.asked)).items()}
+    keys |= {number: key for key, number in placed.items() if key in read.sketches}
+    new = [(pair.newer, pair.older) for pair in found if pair.similarity >= least]
+    pairs = near_questions(session, least) + new
+    in_suites = frozenset(questions_asked(session, sorted(examined)).values())
+    elsewhere = questions_held_elsewhere(session, line.name) | frozenset(placed[key] for key in taught)
+    elsewhere |= frozenset(questions_asked(session, sorted(asked)).values())
     return Relations(
         twins=_both_ways(near_examples(session, line.name, least)),
         kin=_both_ways(_kin(pairs, keys)),
-        examined=_keys(keys, near_to(session, examined, least)) - examined,
-        elsewhere=_keys(keys, elsewhere | beside),
+        examined=_keys(keys, near_to(session, examined, least) | _beside(new, in_suites)) - examined,
+        elsewhere=_keys(keys, elsewhere | _beside(pairs, elsewhere)),
     )
+
+
+def _beside(pairs: Iterable[tuple[int, int]], numbers: frozenset[int]) -> frozenset[int]:
+    """Return both sides of every pair of which one is among these."""
+    return frozenset(side for pair in pairs if not numbers.isdisjoint(pair) for side in pair)
+
+
+def _silent(session: Session, examples: Sequence[PoolExample]) -> frozenset[str]:
+    """Return the examples whose answers show no reasoning: the line did not ask for it when they came."""
+    names = [example.id for example in examples]
+    found: set[str] = set()
+    for start in range(0, len(names), _WORDS_AT_ONCE):
+        several = examples_by_id(session, names[start : start + _WORDS_AT_ONCE])
+        found |= {name for name, example in several.items() if not shows_reasoning(example.answer)}
+    return frozenset(found)
 
 
 def _keys(keys: Mapping[int, str], numbers: Iterable[int]) -> frozenset[str]:

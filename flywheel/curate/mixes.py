@@ -27,7 +27,7 @@ class Rows(NamedTuple):
 
 def is_drawn(example: PoolExample, plan: DatasetPlan) -> bool:
     """Tell whether an example whose weight is below one is among those that are drawn."""
-    return _lot(example.id) < _weight(example, plan)
+    return _lot(example.id) < weight_of(example, plan)
 
 
 def rows_beside(
@@ -41,7 +41,7 @@ def rows_beside(
     total = (len(train) + len(further)) / (1 - replay - plan.focus)
     focus = _focused(train, weak, round(total * plan.focus), chance) if plan.focus else []
     wanted = round((len(train) + len(further) + len(focus)) * replay / (1 - replay))
-    return Rows(tuple(further), tuple(_rounds(source, wanted, chance)), tuple(focus))
+    return Rows(tuple(further), tuple(rounds(source, wanted, chance)), tuple(focus))
 
 
 def in_order(train: Sequence[PoolExample], rows: Rows, *, curriculum: bool) -> list[tuple[str, bool]]:
@@ -64,13 +64,27 @@ def weak_categories(measured: Mapping[str, Mapping[str, float | None]]) -> dict[
     return {name: 1 - score for name, (score, _) in known.items() if score < mean}
 
 
-def _further(example: PoolExample, plan: DatasetPlan) -> int:
-    weight = _weight(example, plan)
-    return max(0, min(MOST_ROWS, int(weight) + (_lot(example.id) < weight % 1)) - 1)
-
-
-def _weight(example: PoolExample, plan: DatasetPlan) -> float:
+def weight_of(example: PoolExample, plan: DatasetPlan) -> float:
+    """Return an example's own weight times that of its origin."""
     return float(getattr(plan.weights, example.origin)) * example.weight
+
+
+def row_count(name: str, weight: float) -> int:
+    """Return how many rows something of a weight brings; which of many brings one more depends on its name alone."""
+    return min(MOST_ROWS, int(weight) + (_lot(name) < weight % 1))
+
+
+def rounds(source: list[str], wanted: int, chance: random.Random) -> list[str]:
+    """Draw so many: everything once before anything twice."""
+    drawn: list[str] = []
+    while source and len(drawn) < wanted:
+        chance.shuffle(source)
+        drawn += source[: wanted - len(drawn)]
+    return drawn
+
+
+def _further(example: PoolExample, plan: DatasetPlan) -> int:
+    return max(0, row_count(example.id, weight_of(example, plan)) - 1)
 
 
 def _lot(name: str) -> float:
@@ -86,14 +100,5 @@ def _focused(train: Sequence[PoolExample], weak: Mapping[str, float], wanted: in
     found: list[str] = []
     for name, weakness in present.items():
         amount = min(round(wanted * weakness / total), len(held[name]) * (MOST_ROWS - 1))
-        found += _rounds(held[name], amount, chance)
+        found += rounds(held[name], amount, chance)
     return found
-
-
-def _rounds(source: list[str], wanted: int, chance: random.Random) -> list[str]:
-    """Draw so many: everything once before anything twice."""
-    drawn: list[str] = []
-    while source and len(drawn) < wanted:
-        chance.shuffle(source)
-        drawn += source[: wanted - len(drawn)]
-    return drawn

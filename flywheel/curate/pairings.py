@@ -33,7 +33,7 @@ def pairs_among(line: Line, root: str, outcomes: Sequence[Outcome]) -> list[Pair
     """Return the pairs of one chain or question; the same outcomes give the same pairs in whatever order they came."""
     ordered = sorted(outcomes, key=lambda outcome: (outcome.at, outcome.key))
     better = [outcome for outcome in ordered if _may_be_chosen(outcome, line)]
-    worse = [outcome for outcome in ordered if _may_be_rejected(outcome, line)]
+    worse = [outcome for outcome in ordered if may_be_rejected(outcome, line)]
     found = _retries(better, worse) if root.startswith(CHAIN) else _rivals(better, worse)
     pairs = [_pair(line.name, root, chosen, rejected) for chosen, rejected in found]
     return pairs[:PAIRS_A_ROOT]
@@ -99,7 +99,7 @@ def _may_be_chosen(outcome: Outcome, line: Line) -> bool:
     return isinstance(consider(outcome, "", line), Example)
 
 
-def _may_be_rejected(outcome: Outcome, line: Line) -> bool:
+def may_be_rejected(outcome: Outcome, line: Line) -> bool:
     """Tell whether an answer is surely wrong, and an answer: a server's error is nobody's mistake to learn from."""
     labelled, answer = outcome.labelled, outcome.response.strip()
     if labelled.label is not Label.NEGATIVE or labelled.confidence < line.labels.minimum_confidence:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from flywheel.core.facts import Value
 from flywheel.core.intents import Intent
 from flywheel.core.rooms import Plan, Proposal
+from flywheel.curate.needs import fresh_of, lacks, noun_of, waits_for
 from flywheel.curate.situations import LineSituation, Situation
 
 
@@ -38,14 +39,17 @@ def _of_line(situation: Situation, here: LineSituation) -> Plan:
 
 def _due(situation: Situation, here: LineSituation) -> str | None:
     """Return why a dataset should be frozen now, or None."""
-    if here.in_flight or here.fresh < 1:
+    fresh = fresh_of(here)
+    if here.in_flight or (fresh < 1 and not here.outgrown):
         return None
     if here.request is not None:
         return "a person asked for a run"
-    if here.examples < here.line.dataset.minimum_examples:
+    if lacks(here):
         return None
-    if here.fresh >= here.line.trigger.fresh_examples:
-        return f"{here.fresh} fresh examples"
+    if here.outgrown:
+        return here.outgrown
+    if fresh >= here.line.trigger.fresh_examples:
+        return f"{fresh} fresh {noun_of(here)}s"
     return _overdue(situation, here)
 
 
@@ -53,11 +57,17 @@ def _overdue(situation: Situation, here: LineSituation) -> str | None:
     days = here.line.trigger.after_days
     if days is None or here.since is None or situation.now - here.since < timedelta(days=days):
         return None
-    return f"{here.fresh} fresh examples and {days:g} days passed"
+    return f"{fresh_of(here)} fresh {noun_of(here)}s and {days:g} days passed"
 
 
 def _freeze(here: LineSituation, why: str) -> Proposal:
-    facts: dict[str, Value] = {**here.facts, "dataset.examples": here.examples, "dataset.fresh": here.fresh}
+    facts: dict[str, Value] = {
+        **here.facts,
+        "dataset.examples": here.examples,
+        "dataset.fresh": fresh_of(here),
+        "dataset.pairs": here.pairs,
+        "dataset.judgements": here.examples + here.bad if here.bad else 0,
+    }
     params = {"request": here.request.id} if here.request else {}
     cause = here.request.cause if here.request and here.request.cause is not None else here.admitted
     name = here.line.name
@@ -67,13 +77,13 @@ def _freeze(here: LineSituation, why: str) -> Proposal:
 
 def _is_vain(here: LineSituation) -> bool:
     """Tell whether a wish for a run has nothing to run on, nothing to try again, and nothing under way."""
-    return not here.in_flight and not here.waiting and not here.failed and here.fresh < 1
+    return not here.in_flight and not here.waiting and not here.failed and fresh_of(here) < 1
 
 
 def _refuse(here: LineSituation) -> Proposal:
     assert here.request is not None
     since = f"since dataset {here.last.number}" if here.last else "yet"
-    answer = f"{here.line.name} has no new examples {since}"
+    answer = f"{here.line.name} has no new {noun_of(here)}s {since}"
     intent = Intent(
         kind="operator.refuse_request",
         line=here.line.name,
@@ -94,5 +104,4 @@ def _waits(here: LineSituation) -> str:
     if here.in_flight:
         number = here.last.number if here.last else 0
         return f"dataset {number} is under way" if number else "long work is under way"
-    missing = max(here.line.dataset.minimum_examples - here.examples, here.line.trigger.fresh_examples - here.fresh, 1)
-    return f"needs {missing} more example{'s' * (missing != 1)}"
+    return waits_for(here)

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from flywheel.core.examples import Example
 from flywheel.core.lines import Line
 from flywheel.curate.admissions import consider, example_id
+from flywheel.curate.judgements import judge
 from flywheel.curate.pairs import pair_up
 from flywheel.store.counters import add_to_counter
 from flywheel.store.departures import departed, settle_departures
@@ -47,7 +48,8 @@ def admit(session: Session, line: Line, batch: Sequence[StoredOutcome], watermar
     turn.end()
     mark_considered(session, [stored.seq for stored in batch])
     settle_departures(session, line.name, left)
-    return Admission(dict(sorted({**turn.tally, **pair_up(session, line, batch, left)}.items())), tuple(turn.fallen))
+    beside = {**pair_up(session, line, batch, left), **judge(session, line, batch, left)}
+    return Admission(dict(sorted({**turn.tally, **beside}.items())), tuple(turn.fallen))
 
 
 def _strays(session: Session, line: Line, resting: Sequence[Resting], names: Mapping[str, str]) -> Iterator[Resting]:

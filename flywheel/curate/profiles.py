@@ -23,6 +23,7 @@ class RowSummary(NamedTuple):
     replay: bool
     characters: int
     calls_tools: bool
+    label: bool | None = None
 
 
 class Tally(Frozen):
@@ -34,13 +35,14 @@ class Tally(Frozen):
 
 
 class PartProfile(Frozen):
-    """One file of the dataset."""
+    """One file of the dataset; `examples` are examples, pairs or judgements, of which so many are of `good` answers."""
 
     rows: int
     examples: int
     rehearsed: int
     tool_rows: int
     sha256: str
+    good: int | None = None
 
 
 class DatasetProfile(Frozen):
@@ -51,8 +53,11 @@ class DatasetProfile(Frozen):
     number: int
     created_at: datetime
     parent: str | None
+    technique: str
     parts: dict[str, PartProfile]
     examples: int
+    pairs: int
+    judgements: int
     fresh: int
     rehearsed: int
     replay_share: float
@@ -82,7 +87,8 @@ def profile(
     known = list(lineages.values())
     return DatasetProfile(
         **manifest.model_dump(include={"hash", "line", "number", "created_at", "parent", "examples", "fresh",
-                                       "left_out", "shares", "settings"}),
+                                       "pairs", "judgements", "left_out", "shares", "settings"}),
+        technique=manifest.technique,
         parts={name: _part(manifest, name, held) for name, held in rows.items()},
         rehearsed=manifest.replayed,
         replay_share=round(manifest.replay_share, 4),
@@ -115,6 +121,7 @@ def _part(manifest: DatasetManifest, name: str, rows: Sequence[RowSummary]) -> P
         rehearsed=sum(row.replay for row in rows),
         tool_rows=sum(row.calls_tools for row in rows),
         sha256=manifest.splits[name].sha256,
+        good=sum(row.label is True for row in rows) if any(row.label is not None for row in rows) else None,
     )
 
 

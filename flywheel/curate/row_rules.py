@@ -17,7 +17,7 @@ ROLES = frozenset(get_args(Role))
 #: Every rule: whether breaking it makes a dataset fail, and what it wants.
 RULES: Mapping[str, tuple[Level, str]] = MappingProxyType(
     {
-        "missing": ("error", "there is a train.jsonl (valid.jsonl and test.jsonl may be missing)"),
+        "missing": ("error", "there is a train.jsonl, a pairs.jsonl or a judged.jsonl; other parts may be missing"),
         "unreadable": ("error", "a part can be read"),
         "no-rows": ("error", "a part that is there has rows"),
         "bom": ("error", "no byte order mark stands before a row"),
@@ -34,11 +34,16 @@ RULES: Mapping[str, tuple[Level, str]] = MappingProxyType(
         "not-offered": ("error", "the last answer calls only tools that the row offers, where it offers any"),
         "tools": ("error", "tools are a list of function schemas with different names"),
         "extras": ("error", "weight is a number above 0, masks are spans of the last answer"),
+        "same-answer": ("error", "the answers of a pair differ"),
+        "label": ("error", "the label of a judgement is true or false"),
+        "one-label": ("error", "what teaches by single judgements holds good and bad answers"),
+        "contradiction": ("error", "no answer is preferred in one row and avoided in another"),
         "secret": ("error", "no row holds a secret"),
         "leak": ("error", "no row stands in two parts"),
-        "question-leak": ("error", "no question stands in two parts"),
+        "question-leak": ("error", "no question stands on two sides: what teaches, what validates, what examines"),
         "many-tools": ("error", "at most 80 % of the rows call tools"),
         "few-tools": ("warning", "at least 10 % of the rows call tools"),
+        "lopsided": ("warning", "of one label there are at most four judgements for each of the other"),
         "system-place": ("warning", "a system message comes first: many chat templates refuse another place"),
         "duplicate": ("warning", "no row stands in a part twice"),
         "crlf": ("warning", "lines end in a line feed alone"),
@@ -69,9 +74,9 @@ def inspect_row(value: Any) -> Row:
         return Row((("wrong-type", "the row is no object"),))
     messages = value.get("messages")
     if not isinstance(messages, list):
-        return Row((("wrong-type", _no_messages(value)), *_secrets(value)))
+        return Row((("wrong-type", _no_messages(value)), *secrets_of(value)))
     shapes = [*_shapes(messages)]
-    found = [*shapes, *_extras(value, messages), *_tools(value.get("tools")), *_secrets(value)]
+    found = [*shapes, *_extras(value, messages), *_tools(value.get("tools")), *secrets_of(value)]
     if any(rule in {"wrong-type", "few-messages"} for rule, _ in shapes):
         return Row(tuple(found))
     found += [*_calls(messages), *_offered(value.get("tools"), messages[-1])]
@@ -216,7 +221,8 @@ def _is_span(span: Any, longest: int) -> bool:
     return whole and 0 <= span[0] < span[1] <= longest
 
 
-def _secrets(value: Any) -> Iterator[Found]:
+def secrets_of(value: Any) -> Iterator[Found]:
+    """Yield the secret that a value holds, by its rule."""
     rule = find_secret_in(texts_of(value))
     if rule is not None:
         yield "secret", f"it holds a secret: {rule}"

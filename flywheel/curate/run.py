@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,10 @@ from flywheel.core.rooms import Plan
 from flywheel.curate import folders
 from flywheel.curate.comparisons import NEAR_FRESH, compare_new
 from flywheel.curate.facts import gather
+from flywheel.curate.lesson_readings import judged_rows, pair_rows
+from flywheel.curate.lessons import FILES
 from flywheel.curate.materials import material
+from flywheel.curate.needs import outgrown, shortage
 from flywheel.curate.plan import plan
 from flywheel.curate.pools import admit
 from flywheel.curate.selections import Draft, draft
@@ -109,35 +112,34 @@ class CurateRoom:
             parent = rows.last_dataset(session, line.name)
             drawn_from = material(session, line, parent)
         chosen = draft(drawn_from, line.dataset)
-        least = 1 if "request" in intent.params else line.dataset.minimum_examples
-        if not chosen.train or chosen.examples < least:
-            reason = f"only {chosen.examples} of {least} examples are left to teach {line.name}: {chosen.left_out}"
-            return Retry(at=self._clock.now() + _PAUSE, reason=reason)
-        if not chosen.fresh:
+        missing = shortage(line, chosen, asked="request" in intent.params)
+        if missing is not None:
+            return Retry(at=self._clock.now() + _PAUSE, reason=missing)
+        if not chosen.news and not outgrown(line, parent):
             return self._nothing_fresh(line.name, intent)
-        files = folders.rows_of(chosen)
+        files = folders.rows_of(chosen, line.train.technique)
         words = partial(self._words, line)
         splits = folders.measure(files, words)
         manifest = self._manifest(line, chosen, splits, parent)
         folders.publish(self._folder, manifest, files, words)
-        watermark = max(example.seq for example in drawn_from.pool)
-        return self._record(manifest, chosen, watermark, intent, cause)
+        watermark = max((example.seq for example in drawn_from.pool), default=0)
+        return self._record(manifest, chosen, (watermark, drawn_from.lessons.until), intent, cause)
 
     def _record(
-        self, manifest: DatasetManifest, chosen: Draft, watermark: int, intent: Intent, cause: int | None
+        self, manifest: DatasetManifest, chosen: Draft, until: tuple[int, int], intent: Intent, cause: int | None
     ) -> Attempt:
         """Let the dataset be known: its row, its members, its event, the counter and the answer, all at once."""
-        sentence = f"froze dataset {manifest.number} of {manifest.line}: {chosen.examples} examples"
+        sentence = f"froze dataset {manifest.number} of {manifest.line}: {_counted(chosen)}"
         with self._store.write() as session:
             if rows.dataset_by_hash(session, manifest.hash) is not None:
                 return Done(sentence=f"dataset {short(manifest.hash)} was frozen before", changed=False)
             body = _told(manifest, chosen)
             event = self._event("curate.dataset_frozen", manifest.line, manifest.hash, cause, body)
             seq = ledger.append(session, event, key=f"dataset_frozen/{manifest.hash}")
-            rows.record_dataset(session, manifest, watermark, seq)
-            rows.record_members(
-                session, manifest.hash, {"train": chosen.train, "valid": chosen.valid, "test": chosen.test}
-            )
+            rows.record_dataset(session, manifest, until[0], seq)
+            rows.record_members(session, manifest.hash, _members(chosen))
+            if chosen.lessons.kind:
+                rows.record_lessons(session, manifest.line, chosen.lessons.kind, until[1])
             _spend_fresh(session, manifest.line)
             if "request" in intent.params:
                 answer_request(session, intent.params["request"], satisfied=True, answer=sentence)
@@ -167,7 +169,11 @@ class CurateRoom:
     def _manifest(
         self, line: Line, chosen: Draft, splits: dict[str, Any], parent: DatasetManifest | None
     ) -> DatasetManifest:
-        settings = {"dataset": line.dataset.model_dump(mode="json"), "labels": line.labels.model_dump(mode="json")}
+        settings = {
+            "dataset": line.dataset.model_dump(mode="json"),
+            "labels": line.labels.model_dump(mode="json"),
+            "technique": line.train.technique,
+        }
         before = parent.hash if parent else None
         return DatasetManifest(
             hash=folders.dataset_hash(splits, line.name, before, settings),
@@ -177,15 +183,20 @@ class CurateRoom:
             splits=splits,
             examples=chosen.examples,
             fresh=chosen.fresh,
-            replayed=len(chosen.replay),
+            replayed=len(chosen.replay) + chosen.lessons.replayed,
+            pairs=chosen.lessons.count if chosen.lessons.kind == "pair" else 0,
+            judgements=chosen.lessons.count if chosen.lessons.kind == "judgement" else 0,
             left_out=chosen.left_out,
             shares={name: float(value) for name, value in chosen.judged_by.items() if isinstance(value, int | float)},
             created_at=self._clock.now(),
             settings=settings,
+            base=line.base,
         )
 
-    def _words(self, line: Line, ids: Any) -> Any:
+    def _words(self, line: Line, file: str, ids: Any) -> Any:
         with self._store.read() as session:
+            if file in folders.LESSON_FILES:
+                return (pair_rows if file in FILES["pair"] else judged_rows)(session, line, ids)
             found = examples_by_id(session, ids)
         return {name: folders.words_of(one, mask_quotes=line.dataset.mask_quotes) for name, one in found.items()}
 
@@ -200,6 +211,8 @@ def _told(manifest: DatasetManifest, chosen: Draft) -> dict[str, Any]:
         "number": manifest.number,
         "parent": manifest.parent,
         "examples": manifest.examples,
+        "pairs": manifest.pairs,
+        "judgements": manifest.judgements,
         "fresh": manifest.fresh,
         "replayed": manifest.replayed,
         "replay_share": round(manifest.replay_share, 4),
@@ -207,6 +220,20 @@ def _told(manifest: DatasetManifest, chosen: Draft) -> dict[str, Any]:
         "left_out": manifest.left_out,
         **chosen.judged_by,
     }
+
+
+def _members(chosen: Draft) -> dict[str, Sequence[str]]:
+    """Return who stands where; beside pairs the outcomes of both their sides, by which they are found again."""
+    found: dict[str, Sequence[str]] = {"train": chosen.train, "valid": chosen.valid, "test": chosen.test}
+    if chosen.lessons.kind:
+        found |= dict(zip(FILES[chosen.lessons.kind], (chosen.lessons.train, chosen.lessons.valid), strict=True))
+    return found | ({"paired": chosen.lessons.outcomes} if chosen.lessons.kind == "pair" else {})
+
+
+def _counted(chosen: Draft) -> str:
+    """Return in words how much a dataset holds."""
+    beside = f", {chosen.lessons.count} {chosen.lessons.kind}s" if chosen.lessons.kind else ""
+    return f"{chosen.examples} examples{beside}"
 
 
 def _spend_fresh(session: Session, line: str) -> None:

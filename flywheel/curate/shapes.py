@@ -69,11 +69,28 @@ def preference(pair: Preference) -> Record:
     return {"prompt": prompt, **said, **({"tools": list(pair.tools)} if pair.tools else {})}
 
 
-#: How `datasets export --to` names them; preferences are made of pairs, not of rows.
+def frozen_preference(row: Record) -> Record:
+    """Return a frozen pair as TRL takes preferences: the prompt, and each answer, as messages."""
+    return {"prompt": row["prompt"], **{name: _said(row[name]) for name in ("chosen", "rejected")}, **_tools(row)}
+
+
+def unpaired(row: Record) -> Record:
+    """Return a frozen judgement as TRL takes unpaired preferences: prompt, completion, and whether it was good."""
+    return {"prompt": row["prompt"], "completion": _said(row["completion"]), "label": row["label"], **_tools(row)}
+
+
+#: How `datasets export --to` names them; preferences are made of pairs and judgements, not of conversations.
 SHAPES: Mapping[str, Callable[[Record], Record]] = MappingProxyType(
     {"messages": messages, "prompt-completion": prompt_completion, "alpaca": alpaca, "hf": table}
 )
-PREFERENCE = "preference"
+PREFERENCE, UNPAIRED = "preference", "unpaired-preference"
+LESSON_SHAPES: Mapping[str, Callable[[Record], Record]] = MappingProxyType(
+    {PREFERENCE: frozen_preference, UNPAIRED: unpaired}
+)
+
+
+def _said(answer: str) -> list[Record]:
+    return [{"role": "assistant", "content": answer}]
 
 
 def _tools(row: Record) -> Record:

@@ -15,13 +15,20 @@ class LineSituation(Frozen):
     """One line: what waits, what is fresh, what was frozen last, and what is under way.
 
     `since` is when the last dataset was frozen, or else when the first example happened; `in_flight` says that the
-    last dataset has not been trained yet, or that long work of the line runs; `failed` says that its last run failed.
+    last dataset has not been trained yet, or that long work of the line runs; `failed` says that its last run failed;
+    `outgrown` says why the last dataset is not what the line learns from now, and is empty when it is. Pairs and bad
+    answers are counted as far as the line's technique asks for them.
     """
 
     line: Line
     waiting: bool = False
     fresh: int = 0
     examples: int = 0
+    pairs: int = 0
+    fresh_pairs: int = 0
+    bad: int = 0
+    fresh_bad: int = 0
+    outgrown: str = ""
     last: DatasetManifest | None = None
     since: datetime | None = None
     in_flight: bool = False

@@ -2,6 +2,7 @@
 
 Promises: examples of one task, of one session, of one question and of nearly equal questions stand on one side (of one
 repo, where that is asked for), each example stands in at most one part, and the newest examine while the older teach.
+Pairs and judgements are cut with the examples: all that one of them touches stands on its side, and none examines.
 """
 
 from collections import defaultdict
@@ -13,7 +14,8 @@ from typing import NamedTuple
 class Item(NamedTuple):
     """An example as splitting sees it; a pinned one never examines, because it taught before. No session ties nothing.
 
-    `repo` is given only where a repo has to stand on one side as a whole.
+    `repo` is given only where a repo has to stand on one side as a whole. A pair or a judgement is a `lesson`: an item
+    for each question it touches, all of one id; it ties what it touches and goes where its group goes.
     """
 
     id: str
@@ -24,6 +26,7 @@ class Item(NamedTuple):
     pinned: bool = False
     session: str = ""
     repo: str = ""
+    lesson: bool = False
 
 
 class Shares(NamedTuple):
@@ -35,12 +38,16 @@ class Shares(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The parts, each in order of time; `doubled` asked again what the test part asks already, or nearly that."""
+    """The parts, each in order of time; `doubled` asked again what the test part asks already, or nearly that.
+
+    `aside` are lessons whose group examines: they teach nothing.
+    """
 
     train: list[str]
     valid: list[str]
     test: list[str]
     doubled: list[str]
+    aside: Sequence[str] = ()
 
 
 Group = list[Item]
@@ -52,10 +59,13 @@ def split(items: Sequence[Item], shares: Shares, kin: Kin | None = None) -> Part
     """Cut: the newest groups that fit examine, the next newest that fit validate, the rest teaches."""
     alike = kin or {}
     groups = sorted(_groups(items, alike), key=_age, reverse=True)
-    held, rest = _hold_out(groups, shares, tasks=len({item.task for item in items}))
-    valid, train = _validate(rest, int(shares.valid * sum(len(group) for group in rest)))
-    test, doubled = _one_a_question([item for group in held for item in group], alike)
-    return Parts(_in_order(train), _in_order(valid), test, doubled)
+    held, rest = _hold_out(groups, shares, tasks=len({item.task for item in items if not item.lesson}))
+    valid, train = _validate(rest, shares.valid)
+    held_items = [item for group in held for item in group]
+    test, doubled = _one_a_question([item for item in held_items if not item.lesson], alike)
+    return Parts(
+        _in_order(train), _in_order(valid), test, doubled, _in_order(item for item in held_items if item.lesson)
+    )
 
 
 def _groups(items: Sequence[Item], kin: Kin) -> list[Group]:
@@ -83,7 +93,8 @@ def _groups(items: Sequence[Item], kin: Kin) -> list[Group]:
 
 
 def _ties(item: Item) -> Iterable[tuple[str, str]]:
-    named = (("task", item.task), ("session", item.session), ("repo", item.repo))
+    bond = item.id if item.lesson else ""
+    named = (("task", item.task), ("session", item.session), ("repo", item.repo), ("lesson", bond))
     return [tie for tie in named if tie[1] or tie[0] == "task"]
 
 
@@ -98,8 +109,9 @@ def _hold_out(groups: Sequence[Group], shares: Shares, tasks: int) -> tuple[list
     held: list[Group] = []
     rest: list[Group] = []
     for group in groups:
-        of_tasks, of_questions = len({item.task for item in group}), len({item.question for item in group})
-        fits = of_tasks <= tasks_left and of_questions <= questions_left
+        asking = [item for item in group if not item.lesson]
+        of_tasks, of_questions = len({item.task for item in asking}), len({item.question for item in asking})
+        fits = asking and of_tasks <= tasks_left and of_questions <= questions_left
         if fits and not any(item.pinned for item in group):
             held.append(group)
             tasks_left -= of_tasks
@@ -109,12 +121,24 @@ def _hold_out(groups: Sequence[Group], shares: Shares, tasks: int) -> tuple[list
     return held, rest
 
 
-def _validate(groups: Sequence[Group], room: int) -> tuple[list[Item], list[Item]]:
+def _validate(groups: Sequence[Group], share: float) -> tuple[list[Item], list[Item]]:
+    """Take a share of the examples and a share of the lessons; groups with lessons come first: there are fewer."""
+    examples, lessons = _sizes([item for group in groups for item in group])
+    rooms = [int(share * examples), int(share * lessons)]
     valid: list[Item] = []
     train: list[Item] = []
-    for group in groups:
-        (valid if len(group) <= room - len(valid) else train).extend(group)
+    for group in sorted(groups, key=lambda group: not any(item.lesson for item in group)):
+        sizes = _sizes(group)
+        fits = all(size <= room for size, room in zip(sizes, rooms, strict=True))
+        rooms = [room - size * fits for size, room in zip(sizes, rooms, strict=True)]
+        (valid if fits else train).extend(group)
     return valid, train
+
+
+def _sizes(items: Sequence[Item]) -> tuple[int, int]:
+    """Return how many examples and how many lessons there are."""
+    lessons = [item.id for item in items if item.lesson]
+    return len(items) - len(lessons), len(set(lessons))
 
 
 def _one_a_question(items: Sequence[Item], kin: Kin) -> tuple[list[str], list[str]]:
@@ -130,4 +154,4 @@ def _one_a_question(items: Sequence[Item], kin: Kin) -> tuple[list[str], list[st
 
 
 def _in_order(items: Iterable[Item]) -> list[str]:
-    return [item.id for item in sorted(items, key=lambda item: (item.at, item.seq))]
+    return list(dict.fromkeys(item.id for item in sorted(items, key=lambda item: (item.at, item.seq))))

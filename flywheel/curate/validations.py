@@ -1,8 +1,8 @@
 """Looking a dataset folder through before it is trained on: every problem with its file and row.
 
 The folder comes from somebody else, so that nothing about it is taken for granted. Rows are read one at a time; what is
-remembered of each is 24 bytes, by which rows and questions that stand in two places are found at the end. A row that
-rehearses (`"replay": true`) may stand in its part again.
+remembered of each is 24 bytes (of pairs and judgements 48), by which rows and questions that stand in two places are
+found at the end. A row that rehearses (`"replay": true`) may stand in its part again.
 """
 
 import json
@@ -16,9 +16,14 @@ from pydantic import Field
 
 from flywheel.core.errors import MisuseError
 from flywheel.core.frozen import Frozen
+from flywheel.curate.lesson_rules import inspect_lesson, kind_of_row
 from flywheel.curate.row_rules import RULES, Level, inspect_row
 
-PARTS = ("train", "valid", "test")
+PARTS = ("train", "valid", "test", "pairs", "pairs_valid", "judged", "judged_valid")
+TEACHING = ("train", "pairs", "judged")
+VALIDATING = ("valid", "pairs_valid", "judged_valid")
+_KINDS = {"pairs": "pair", "pairs_valid": "pair", "judged": "judgement", "judged_valid": "judgement"}
+_MOST_OF_A_LABEL = 4  # for each of the other
 LONGEST_ROW = 16 << 20
 _CHUNK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -103,11 +108,12 @@ class Inspection:
         )
 
     def _all(self) -> Iterator[Problem]:
-        if self._folder and not any(file.name == "train.jsonl" for file in self._files):
-            yield _problem("train.jsonl", 0, "missing", "there is no train.jsonl")
+        if self._folder and not any(file.stem in TEACHING for file in self._files):
+            yield _problem("train.jsonl", 0, "missing", "there is no train.jsonl, nor pairs.jsonl nor judged.jsonl")
         for number, file in enumerate(self._files):
             yield from self._of_file(number, file)
         yield from self._seen.repeated()
+        yield from self._seen.contradicted()
         yield from self._of_shares()
 
     def _of_file(self, number: int, file: Path) -> Iterator[Problem]:
@@ -126,6 +132,7 @@ class Inspection:
         if tally["crlf"]:
             reason = f"{tally['crlf']} lines end in a carriage return and a line feed"
             yield _problem(file.name, 0, "crlf", reason)
+        yield from _of_labels(file, tally)
         self._parts[file.stem] = Part(rows=tally["rows"], bytes=tally["bytes"], characters=tally["characters"],
                                       tool_rows=tally["tools"])  # fmt: skip
 
@@ -147,7 +154,16 @@ class Inspection:
             yield error.rule, str(error)
 
     def _of_row(self, value: Any, place: tuple[int, int], tally: Counter[str]) -> Iterator[tuple[str, str]]:
-        row = inspect_row(value)
+        wanted, kind = _KINDS.get(self._files[place[0]].stem), kind_of_row(value)
+        if wanted is not None and kind != wanted:
+            yield "wrong-type", f"the row is no {wanted}"
+            return
+        lesson = inspect_lesson(value) if kind != "conversation" else None
+        row = lesson.row if lesson else inspect_row(value)
+        if lesson and lesson.label is not None:
+            tally["good" if lesson.label else "bad"] += 1
+        if lesson and lesson.opposite is not None and row.whole is not None:
+            self._seen.add_opposite(row.whole, lesson.opposite, place)
         tally["tools"] += row.calls_tools
         tally["characters"] += _characters(value)
         if row.question is not None and row.whole is not None and value.get("replay") is not True:
@@ -227,9 +243,24 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON value")
 
 
+def _of_labels(file: Path, tally: Counter[str]) -> Iterator[Problem]:
+    fewer, more = sorted((tally["good"], tally["bad"]))
+    if not more or file.stem in VALIDATING:
+        return
+    if not fewer:
+        yield _problem(
+            file.name, 0, "one-label", f"all {more} judgements are of {'good' if tally['good'] else 'bad'} answers"
+        )
+    elif more > _MOST_OF_A_LABEL * fewer:
+        told = f"{tally['good']} judgements of good answers and {tally['bad']} of bad ones"
+        yield _problem(file.name, 0, "lopsided", told)
+
+
 def _characters(value: Any) -> int:
-    messages = value.get("messages") if isinstance(value, dict) else None
-    held = messages if isinstance(messages, list) else []
+    if not isinstance(value, dict):
+        return 0
+    held = [one for name in ("messages", "prompt") if isinstance(value.get(name), list) for one in value[name]]
+    held += [{"content": value.get(name)} for name in ("chosen", "rejected", "completion")]
     return sum(len(one["content"]) for one in held if isinstance(one, dict) and isinstance(one.get("content"), str))
 
 
@@ -238,13 +269,27 @@ class _Seen:
 
     def __init__(self, names: list[str]) -> None:
         self._names = names
+        self._sides = [_side(name) for name in names]
         self._questions, self._wholes, self._places = array("Q"), array("Q"), array("Q")
+        self._lessons, self._opposites, self._lesson_places = array("Q"), array("Q"), array("Q")
 
     def add(self, question: str, whole: str, place: tuple[int, int]) -> None:
         """Remember a row."""
         self._questions.append(int(question[:16], 16))
         self._wholes.append(int(whole[:16], 16))
         self._places.append(place[0] << _PLACE_BITS | place[1])
+
+    def add_opposite(self, whole: str, opposite: str, place: tuple[int, int]) -> None:
+        """Remember what a pair or a judgement says, and what would say the opposite."""
+        self._lessons.append(int(whole[:16], 16))
+        self._opposites.append(int(opposite[:16], 16))
+        self._lesson_places.append(place[0] << _PLACE_BITS | place[1])
+
+    def contradicted(self) -> Iterator[Problem]:
+        """Yield the rows that say the opposite of a row before them."""
+        for earlier, later in _opposed(self._lessons, self._opposites):
+            here, there = self._place(self._lesson_places[later]), self._place(self._lesson_places[earlier])
+            yield _problem(*here, "contradiction", f"it says the opposite of {there[0]}:{there[1]}")
 
     def repeated(self) -> Iterator[Problem]:
         """Yield the rows that stand twice, then the questions that stand in two parts and are not among them."""
@@ -256,7 +301,8 @@ class _Seen:
             yield _problem(*here, rule, f"the row is that of {there[0]}:{there[1]}")
         for first, again in _repeated(self._questions, self._places):
             here, there = self._place(again), self._place(first)
-            if here[0] != there[0] and again not in told:
+            sides = {self._sides[place >> _PLACE_BITS] for place in (again, first)}
+            if len(sides) > 1 and again not in told:
                 yield _problem(*here, "question-leak", f"the question is that of {there[0]}:{there[1]}")
 
     def _place(self, place: int) -> tuple[str, int]:
@@ -276,6 +322,26 @@ def _repeated(keys: "array[int]", places: "array[int]") -> Iterator[tuple[int, i
     starts = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], np.arange(len(ordered)), 0))
     for later, first in sorted(zip(where[order[again]].tolist(), where[order[starts[again]]].tolist(), strict=True)):
         yield first, later
+
+
+def _opposed(wholes: "array[int]", opposites: "array[int]") -> Iterator[tuple[int, int]]:
+    """Yield for each row that says the opposite of an earlier one the numbers of the first such and of its own."""
+    import numpy as np
+
+    if not wholes:
+        return
+    held, wanted = np.frombuffer(wholes, dtype=np.uint64), np.frombuffer(opposites, dtype=np.uint64)
+    order = np.argsort(held, kind="stable")
+    at = np.minimum(np.searchsorted(held[order], wanted), len(held) - 1)
+    found = order[at]
+    for later in np.flatnonzero((held[found] == wanted) & (found < np.arange(len(held)))).tolist():
+        yield int(found[later]), later
+
+
+def _side(name: str) -> str:
+    """Return on which side of the split a file stands; a file of another name stands for itself."""
+    stem = name.removesuffix(".jsonl")
+    return "teaching" if stem in TEACHING else "validating" if stem in VALIDATING else stem
 
 
 def _files_of(path: Path) -> list[Path]:

@@ -2,36 +2,45 @@
 
 import os
 from collections.abc import Mapping
-from datetime import datetime, time
 from pathlib import Path
 
 from flywheel.core.clocks import Clock
 from flywheel.core.errors import SettingsError
 from flywheel.core.facts import Value
-from flywheel.core.frozen import Frozen
 from flywheel.core.lines import Line
 from flywheel.core.rooms import Room
+from flywheel.core.routing import Fallback
 from flywheel.core.serving import ModelServer
 from flywheel.core.steps import Steps
+from flywheel.core.training import Base
 from flywheel.curate.run import CurateRoom
+from flywheel.daemon.bases import FOLDER, known_bases
 from flywheel.daemon.cycles import Cycle
 from flywheel.daemon.echoes import Echo
+from flywheel.daemon.idle_times import IdleTimes, IdleWindow
 from flywheel.daemon.kills import kill_listener
 from flywheel.daemon.places import policies_folder
-from flywheel.daemon.settings import Settings
+from flywheel.daemon.settings import GpuSection, Settings
+from flywheel.daemon.treatments import Treatments
 from flywheel.gate.run import Folders, GateRoom
 from flywheel.gate.situations import ServerView
+from flywheel.gateway.call_hours import calls_by_hour
 from flywheel.policy.guardrails import PolicySet
 from flywheel.policy.loading import load_policies
-from flywheel.proc.environments import count_gpus, environment
+from flywheel.proc.environments import TRAINER_KINDS, count_gpus, environment
+from flywheel.proc.measures import GIB, free_disk
 from flywheel.rollout.run import RolloutRoom
 from flywheel.serve.run import ServeRoom
+from flywheel.serve.sharing import Terms
 from flywheel.serve.sites import Site
 from flywheel.sources.forgets import ForgetRoom
 from flywheel.sources.run import SourcesRoom
 from flywheel.sources.write_backs import WriteBackRoom
 from flywheel.store.requests import open_requests
 from flywheel.store.stores import Store, open_store
+from flywheel.train.fusions import FusionPlaces, FusionRoom
+from flywheel.train.pins import Watch
+from flywheel.train.preflight_looks import PreflightPlaces, Preflights
 from flywheel.train.readings import Readings
 from flywheel.train.run import TrainPlaces, TrainRoom
 
@@ -83,33 +92,6 @@ class House:
         self._sources.close()
 
 
-class IdleWindow(Frozen):
-    """The hours in which a GPU may train, in local time; none means always."""
-
-    begin: time | None = None
-    end: time | None = None
-
-    @classmethod
-    def parse(cls, text: str | None) -> "IdleWindow":
-        """Read `22:00-06:00`."""
-        if text is None:
-            return cls()
-        try:
-            begin, _, end = text.partition("-")
-            return cls(begin=time.fromisoformat(begin), end=time.fromisoformat(end))
-        except ValueError as error:
-            raise SettingsError(f"daemon.idle_window {text!r} is not a window", "write it as 22:00-06:00") from error
-
-    def holds(self, now: datetime) -> bool:
-        """Tell whether a moment lies in the window, which may pass midnight; from an hour to itself is a whole day."""
-        if self.begin is None or self.end is None or self.begin == self.end:
-            return True
-        local = now.astimezone().time()
-        if self.begin <= self.end:
-            return self.begin <= local < self.end
-        return local >= self.begin or local < self.end
-
-
 def ground(settings: Settings, clock: Clock) -> Ground:
     """Open what outlives a reload."""
     path = os.environ.get("FLYWHEEL_KILL_FILE")
@@ -122,16 +104,20 @@ def build_house(settings: Settings, base: Ground) -> House:
     policies = load_policies(policies_folder(settings))
     lines = chosen_lines(settings, policies)
     home, store, clock = settings.home, base.store, base.clock
+    bases = known_bases(settings)
+    view = _server_view(settings, bases)
+    treatments = Treatments(store, lines, policies.remedies)
     sources = SourcesRoom(store, clock, settings.sources, lambda: lines, home / "capture.db")
     sources.check()
     rooms: list[Room] = [
         ForgetRoom(store, clock, home),
         sources,
-        CurateRoom(store, clock, lambda: lines, home / "datasets"),
-        GateRoom(store, clock, lambda: lines, lambda: policies.gates, _folders(home), lambda: _server_view(settings)),
-        _train(settings, base, lines),
+        CurateRoom(store, clock, treatments.lines, home / "datasets"),
+        GateRoom(store, clock, lambda: lines, lambda: policies.gates, _folders(home), lambda: view),
+        _train(settings, base, treatments, bases),
+        _fusions(settings, base, bases),
         RolloutRoom(store, clock, lambda: lines, lambda: policies.rollouts),
-        _serve(settings, base, lines),
+        _serve(settings, base, lines, bases),
         WriteBackRoom(store, clock, settings.sources, lambda: lines, (home / "datasets").absolute()),
     ]
     return House(base, settings, policies, sources, rooms)
@@ -139,6 +125,7 @@ def build_house(settings: Settings, base: Ground) -> House:
 
 def chosen_lines(settings: Settings, policies: PolicySet) -> Mapping[str, Line]:
     """Return the lines the settings switch on, each with a base, a gate and a rollout that exist."""
+    bases = known_bases(settings)
     for name in settings.lines:
         if name not in policies.lines:
             raise SettingsError(
@@ -146,35 +133,88 @@ def chosen_lines(settings: Settings, policies: PolicySet) -> Mapping[str, Line]:
                 f"lines declared: {', '.join(sorted(policies.lines)) or 'none'}",
             )
         base = policies.lines[name].base
-        if base not in settings.bases:
+        if base not in bases:
             raise SettingsError(
                 f"line {name!r} learns on base {base!r}, which the settings do not define", f"add [bases.{base}]"
             )
     return {name: policies.lines[name] for name in settings.lines}
 
 
-def _train(settings: Settings, base: Ground, lines: Mapping[str, Line]) -> TrainRoom:
-    window, gpus = IdleWindow.parse(settings.daemon.idle_window), count_gpus()
+def _train(settings: Settings, base: Ground, treatments: Treatments, bases: Mapping[str, Base]) -> TrainRoom:
+    idle, gpus = idle_times(settings, base.clock), count_gpus()
 
     def machine() -> dict[str, Value]:
-        return {"machine.gpus": gpus, "clock.in_idle_window": window.holds(base.clock.now())}
+        free = free_disk(settings.home) / GIB
+        return {
+            "machine.gpus": gpus,
+            "machine.free_disk_gib": round(free, 1),
+            "clock.in_idle_window": idle.is_idle(),
+        }
 
-    readings = Readings(base.store, base.clock, lambda: lines, settings.base_models(), machine)
+    readings = Readings(base.store, base.clock, treatments.lines, bases, machine, treatments.applied)
     python = settings.train_python or environment("train").python
     home = settings.home
-    places = TrainPlaces(datasets=home / "datasets", runs=home / "runs", adapters=home / "adapters", python=python)
-    return TrainRoom(base.store, base.clock, readings, places)
+    others = {kind: environment(kind, "cuda" if gpus else "cpu").python for kind in TRAINER_KINDS}
+    places = TrainPlaces(
+        datasets=home / "datasets", runs=home / "runs", adapters=home / "adapters", python=python, others=others
+    )
+    return TrainRoom(base.store, base.clock, readings, places, preflights_of(settings, base, python))
 
 
-def _serve(settings: Settings, base: Ground, lines: Mapping[str, Line]) -> ServeRoom:
+def train_room(settings: Settings, base: Ground) -> TrainRoom:
+    """Return the train room alone, for a look at what it would do."""
+    policies = load_policies(policies_folder(settings))
+    treatments = Treatments(base.store, chosen_lines(settings, policies), policies.remedies)
+    return _train(settings, base, treatments, known_bases(settings))
+
+
+def preflights_of(settings: Settings, base: Ground, python: Path) -> Preflights:
+    """Return what checks runs before they start."""
+    places = PreflightPlaces(
+        datasets=settings.home / "datasets",
+        runs=settings.home / "runs",
+        python=python,
+        servers=tuple(ModelServer(**server.model_dump()) for server in settings.servers),
+        reclaims=settings.gpu.takes_turns,
+        observe=settings.preflight.observe,
+    )
+    return Preflights(base.store, base.clock, places)
+
+
+def _serve(settings: Settings, base: Ground, lines: Mapping[str, Line], bases: Mapping[str, Base]) -> ServeRoom:
     home = settings.home
     site = Site(
         adapters=home / "adapters",
         servers=tuple(ModelServer(**server.model_dump()) for server in settings.servers),
         routing_file=home / "routing.json",
         gateway=_gateway(settings),
+        gpu=_terms(settings.gpu),
+        is_idle=idle_times(settings, base.clock).is_idle,
     )
-    return ServeRoom(base.store, base.clock, lambda: lines, settings.base_models(), site)
+    return ServeRoom(base.store, base.clock, lambda: lines, bases, site, Watch(base.store).changed)
+
+
+def idle_times(settings: Settings, clock: Clock) -> IdleTimes:
+    """Return when a GPU may train; learned from the captured calls only where these meet a turn on the GPU."""
+    window, capture = IdleWindow.parse(settings.daemon.idle_window), settings.home / "capture.db"
+    learns = settings.gpu.learn_idle_hours and settings.gpu.takes_turns
+    return IdleTimes(clock, window, (lambda since: calls_by_hour(capture, since)) if learns else None)
+
+
+def _terms(gpu: GpuSection) -> Terms:
+    url, model = gpu.fallback_url, gpu.fallback_model
+    fallback = Fallback(url=url, model=model) if url and model else None
+    return Terms(
+        sharing=gpu.sharing,
+        hold_seconds=gpu.hold_seconds,
+        hold_calls=gpu.hold_calls,
+        fallback=fallback,
+        drain_seconds=gpu.drain_seconds,
+        rest_seconds=gpu.rest_minutes * 60,
+        start_seconds=gpu.start_seconds,
+        stop=gpu.command("stop"),
+        start=gpu.command("start"),
+    )
 
 
 def _gateway(settings: Settings) -> str:
@@ -182,9 +222,20 @@ def _gateway(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway.port}"
 
 
-def _server_view(settings: Settings) -> ServerView:
-    bases = {name: base.served_as for name, base in settings.bases.items()}
-    return ServerView(url=settings.servers[0].url.rstrip("/"), bases=bases)
+def _server_view(settings: Settings, bases: Mapping[str, Base]) -> ServerView:
+    return ServerView(
+        url=settings.servers[0].url.rstrip("/"),
+        bases={name: base.served_as for name, base in bases.items()},
+        originals={name: base.lineage.original for name, base in bases.items() if base.lineage},
+        servers={name: base.server.rstrip("/") for name, base in bases.items() if base.server},
+    )
+
+
+def _fusions(settings: Settings, base: Ground, bases: Mapping[str, Base]) -> FusionRoom:
+    home = settings.home
+    python = settings.train_python or environment("train").python
+    places = FusionPlaces(adapters=home / "adapters", runs=home / "runs", bases=home / FOLDER, python=python)
+    return FusionRoom(base.store, base.clock, bases, places, lambda: set(known_bases(settings)))
 
 
 def _folders(home: Path) -> Folders:

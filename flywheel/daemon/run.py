@@ -93,6 +93,8 @@ def work_limits(settings: Settings) -> WorkLimits:
         longest=timedelta(hours=section.job_hours),
         attempts=section.job_attempts,
         nice=section.nice,
+        takes_turns=settings.gpu.takes_turns,
+        gpu_share=settings.gpu.share if settings.gpu.sharing == "partition" else None,
     )
 
 

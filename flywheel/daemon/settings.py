@@ -4,7 +4,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -12,9 +12,11 @@ from pydantic_settings import SettingsError as UnreadableVariableError
 
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
-from flywheel.core.routing import Origin
+from flywheel.core.routing import ModelName, Origin
 from flywheel.core.training import Base
+from flywheel.core.turns import Sharing
 from flywheel.sources.registries import KINDS, SourceSettings
+from flywheel.train.preflights import FINDINGS
 
 PLACES = ("~/.config/flywheel/flywheel.toml", "/etc/flywheel/flywheel.toml")
 
@@ -25,7 +27,9 @@ class BaseModelSettings(Frozen):
     path: Path
     served_as: str
     fingerprint: str | None = None
+    revision: str = ""
     parameters_billion: float | None = Field(default=None, gt=0)
+    server: Origin | None = None
 
 
 class ServerSettings(Frozen):
@@ -61,6 +65,74 @@ class DaemonSection(Frozen):
     nice: int = Field(default=10, ge=0, le=19)
 
 
+class PreflightSection(Frozen):
+    """What the check before a run only tells, and what it stops the run for."""
+
+    observe: tuple[str, ...] = ()
+
+    @field_validator("observe")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in FINDINGS:
+                near = difflib.get_close_matches(name, FINDINGS, n=1)
+                msg = f"no finding is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+                raise ValueError(msg)
+        return names
+
+
+class ExportSection(Frozen):
+    """What exports lean on beside the train environment."""
+
+    llama_cpp: Path | None = None
+
+
+class GpuSection(Frozen):
+    """How serving and training share one GPU."""
+
+    sharing: Sharing = "none"
+    unit: str | None = None
+    unit_of: Literal["system", "user"] = "system"
+    stop: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    start_seconds: float = Field(default=600, gt=0)
+    hold_seconds: float = Field(default=30, ge=0)
+    hold_calls: int = Field(default=64, ge=1)
+    fallback_url: Origin | None = None
+    fallback_model: ModelName | None = None
+    drain_seconds: float = Field(default=60, gt=0)
+    rest_minutes: float = Field(default=10, ge=0)
+    share: float = Field(default=0.4, gt=0, lt=1)
+    learn_idle_hours: bool = True
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.unit and (self.stop or self.start):
+            msg = "name a unit, or the commands stop and start, not both"
+            raise ValueError(msg)
+        if bool(self.stop) != bool(self.start):
+            msg = "stop and start are given together"
+            raise ValueError(msg)
+        if self.sharing == "stop" and not (self.unit or self.stop):
+            msg = 'sharing = "stop" needs a unit, or the commands stop and start'
+            raise ValueError(msg)
+        if bool(self.fallback_url) != bool(self.fallback_model):
+            msg = "fallback_url and fallback_model are given together"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def takes_turns(self) -> bool:
+        """Tell whether serving and training have the GPU in turns."""
+        return self.sharing in {"sleep", "stop"}
+
+    def command(self, verb: Literal["stop", "start"]) -> tuple[str, ...]:
+        """Return the command line that stops or starts the model server; empty where none is set."""
+        if self.unit:
+            return ("systemctl", *(("--user",) if self.unit_of == "user" else ()), verb, self.unit)
+        return self.stop if verb == "stop" else self.start
+
+
 class Settings(BaseSettings):
     """Everything a machine's operator decides, beside the policies."""
 
@@ -75,6 +147,9 @@ class Settings(BaseSettings):
     servers: tuple[ServerSettings, ...] = Field(default=(ServerSettings(),), min_length=1)
     train_python: Path | None = None
     gateway: GatewaySection = GatewaySection()
+    gpu: GpuSection = GpuSection()
+    preflight: PreflightSection = PreflightSection()
+    export: ExportSection = ExportSection()
     daemon: DaemonSection = DaemonSection()
 
     @field_validator("home", "policies", "train_python")
@@ -92,6 +167,13 @@ class Settings(BaseSettings):
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             msg = "two sources have the same name"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _fallback_is_elsewhere(self) -> Self:
+        if self.gpu.fallback_url in {server.url for server in self.servers}:
+            msg = f"gpu.fallback_url {self.gpu.fallback_url} is a server that rests while training has the GPU"
             raise ValueError(msg)
         return self
 
@@ -121,6 +203,8 @@ class Settings(BaseSettings):
                 served_as=base.served_as,
                 fingerprint=base.fingerprint,
                 parameters=base.parameters_billion,
+                revision=base.revision,
+                server=base.server,
             )
             for name, base in self.bases.items()
         }
@@ -184,6 +268,9 @@ def _known_words() -> list[str]:
         *KINDS,
         ServerSettings,
         GatewaySection,
+        GpuSection,
+        PreflightSection,
+        ExportSection,
         DaemonSection,
     )
     return [name for section in sections for name in section.model_fields]

@@ -14,6 +14,7 @@ from flywheel.store.ledger import last_event
 from flywheel.store.loaded import loaded
 from flywheel.store.releases import releases
 from flywheel.store.reports import spent_on, unjudged
+from flywheel.store.runs import adapter_by_name
 from flywheel.store.suites import live_suite, newest_held_out
 
 
@@ -22,8 +23,9 @@ def gather(session: Session, lines: Mapping[str, Line], gates: Mapping[str, Gate
     return Situation(
         lines=tuple(_line(session, line, gates.get(line.gate)) for line in lines.values()),
         jobs=tuple(unhandled_jobs(session, KIND)),
-        warmed=frozenset(entry.name for entry in loaded(session, server.url)),
+        warmed=frozenset(entry.name for url in server.urls for entry in loaded(session, url)),
         bases=server.bases,
+        originals=server.originals,
     )
 
 
@@ -33,9 +35,11 @@ def attempts(session: Session, release: Release, suite: Suite) -> int:
     return sum(job_by_id(session, job_id(release.name, suite.hash, number)) is not None for number in numbers)
 
 
-def active_release(session: Session, line: str) -> Release | None:
-    """Return the adapter that a candidate would replace, if the line has one."""
-    return next((one for one in releases(session, line) if one.state is ReleaseState.ACTIVE), None)
+def active_release(session: Session, line: str, base: str) -> Release | None:
+    """Return the adapter that a candidate would replace, if the line has one on its base."""
+    active = next((one for one in releases(session, line) if one.state is ReleaseState.ACTIVE), None)
+    adapter = adapter_by_name(session, active.name) if active else None
+    return active if adapter is None or adapter.manifest.base_name == base else None
 
 
 def _line(session: Session, line: Line, gate: Gate | None) -> LineSituation:
@@ -48,7 +52,8 @@ def _line(session: Session, line: Line, gate: Gate | None) -> LineSituation:
     if waiting:
         registered = last_event(session, kinds=["rollout.adapter_registered"], subject=waiting[0].name)
     return LineSituation(
-        line=line, gate=gate, suite=suite, candidates=tuple(waiting), active=active_release(session, line.name),
+        line=line, gate=gate, suite=suite, candidates=tuple(waiting),
+        active=active_release(session, line.name, line.base),
         alpha_spent=spent, judged=judged, attempts=attempts(session, waiting[0], suite) if waiting else 0,
         registered=registered.seq if registered else suite.seq if waiting else None,
     )  # fmt: skip

@@ -57,8 +57,9 @@ def _freeze(here: LineSituation, held_out: HeldOut) -> Plan:
 
 
 def _measure(here: LineSituation, whole: Situation, candidate: Release, suite: Suite) -> Plan:
-    if here.line.base not in whole.bases:
-        return _wait(here, f"no model server serves base {here.line.base!r}")
+    base = whole.originals.get(here.line.base, here.line.base)
+    if base not in whole.bases:
+        return _wait(here, f"no model server serves base {base!r}")
     missing = [one.name for one in (candidate, here.active) if one is not None and one.name not in whole.warmed]
     if missing:
         return _wait(here, f"waits for {' and '.join(missing)} to be loaded and warmed up")

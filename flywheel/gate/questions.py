@@ -132,7 +132,9 @@ class Asker:
     async def _try(self, question: Question, session: aiohttp.ClientSession) -> Answer:
         begun = self._clock.monotonic()
         try:
-            async with session.post(f"{self._spec.server}/v1/chat/completions", json=self._body(question)) as response:
+            async with session.post(
+                f"{self._spec.url(question.role)}/v1/chat/completions", json=self._body(question)
+            ) as response:
                 status, body = response.status, await response.read()
         except TimeoutError as error:
             limit = self._spec.gate.sampling.timeout_seconds

@@ -33,6 +33,7 @@ from flywheel.gate.suites import SuiteManifest, build, publish, read_held_out, r
 from flywheel.gate.verdicts import Subject, without_numbers
 from flywheel.proc.files import write_file, write_json
 from flywheel.store import jobs, ledger, releases, reports, suites
+from flywheel.store.runs import adapter_by_name
 from flywheel.store.stores import Store
 
 _DISK_PAUSE = 30
@@ -150,13 +151,16 @@ class GateRoom:
     def _spec(self, session: Session, intent: Intent, folder: Path) -> MeasureSpec:
         server, digest = self._server(), str(intent.params["suite"])
         release = self._release(session, intent.subject)
-        active = facts.active_release(session, intent.line)
-        models: dict[Role, str] = {"base": self._base(intent.line, server), "candidate": release.name}
+        base, original = self._bases(session, intent.line, release, server)
+        active = facts.active_release(session, intent.line, base)
+        models: dict[Role, str] = {"base": server.bases[original], "candidate": release.name}
         if active is not None:
             models["active"] = active.name
         gate, index = self._gate(intent.line), reports.spent_on(session, digest)[0] + 1
         return MeasureSpec(
-            line=intent.line, adapter=release.adapter, suite=digest, server=server.url, models=models, gate=gate,
+            line=intent.line, adapter=release.adapter, suite=digest, models=models, gate=gate,
+            server=server.url_of(base),
+            base_server=server.url_of(original) if server.url_of(original) != server.url_of(base) else "",
             suite_path=str((self._folders.suites / digest).absolute()), alpha=alpha_for(index, gate.alpha),
             attempt=int(intent.params["attempt"]), out=str(folder / "out"),
         )  # fmt: skip
@@ -220,12 +224,18 @@ class GateRoom:
         except KeyError as error:
             raise PermanentError(f"line {line} or its gate {error} is not among the policies") from error
 
-    def _base(self, line: str, server: ServerView) -> str:
+    def _bases(self, session: Session, line: str, release: Release, server: ServerView) -> tuple[str, str]:
+        """Return the line's base and the base to compare with: below all layers it is one that never was trained."""
         known = self._lines().get(line)
         base = known.base if known else ""
-        if base not in server.bases:
+        original = server.original(base)
+        if original not in server.bases:
             raise UnavailableError(f"no model server serves the base of line {line}", "see `flywheel doctor`", delay=60)
-        return server.bases[base]
+        adapter = adapter_by_name(session, release.name)
+        if adapter is not None and adapter.manifest.base_name != base:
+            own = adapter.manifest.base_name
+            raise PermanentError(f"{release.name} was trained on base {own!r}, and {line} is on {base!r} now")
+        return base, original
 
     def _release(self, session: Session, name: str) -> Release:
         release = releases.release_by_name(session, name)

@@ -10,10 +10,28 @@ from flywheel.core.suites import HeldOut, Suite
 
 
 class ServerView(Frozen):
-    """The model server that measurements ask: its address, and the name each base is served under."""
+    """The model server that measurements ask: its address, and the name each base is served under.
+
+    `originals` name the base below the layers of each base that has some; `servers` where a base is asked elsewhere.
+    """
 
     url: str
     bases: dict[str, str]
+    originals: dict[str, str] = Field(default_factory=dict)
+    servers: dict[str, str] = Field(default_factory=dict)
+
+    def original(self, base: str) -> str:
+        """Return what an adapter on a base is compared with: that base, or the one below all its layers."""
+        return self.originals.get(base, base)
+
+    def url_of(self, base: str) -> str:
+        """Return the server that is asked for a base and the adapters on it."""
+        return self.servers.get(base, self.url)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Return every server that is asked."""
+        return tuple(dict.fromkeys([self.url, *self.servers.values()]))
 
 
 class LineSituation(Frozen):
@@ -43,3 +61,4 @@ class Situation(Frozen):
     jobs: tuple[Job, ...] = ()
     warmed: frozenset[str] = frozenset()
     bases: dict[str, str] = Field(default_factory=dict)
+    originals: dict[str, str] = Field(default_factory=dict)

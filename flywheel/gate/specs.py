@@ -24,19 +24,27 @@ class Patience(Frozen):
 
 
 class MeasureSpec(Frozen):
-    """One measurement, completely: whom to ask what, how, and by which gate to judge."""
+    """One measurement, completely: whom to ask what, how, and by which gate to judge.
+
+    `base_server` is where the base is asked when it is not served beside the candidate.
+    """
 
     line: str
     adapter: str
     suite: str
     suite_path: str
     server: str
+    base_server: str = ""
     models: dict[Role, str]
     gate: Gate
     alpha: float
     attempt: int
     out: str
     patience: Patience = Patience()
+
+    def url(self, role: Role) -> str:
+        """Return the server that a role is asked at."""
+        return self.base_server if role == "base" and self.base_server else self.server
 
 
 def job_id(name: str, suite: str, attempt: int) -> str:

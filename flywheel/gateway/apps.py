@@ -9,6 +9,7 @@ from aiohttp import web
 from flywheel.core.clocks import Clock, SystemClock
 from flywheel.gateway.captures import Bounds, CaptureWriter
 from flywheel.gateway.completions import answer_completion
+from flywheel.gateway.holds import Holds
 from flywheel.gateway.listings import list_models, show_health, show_routing
 from flywheel.gateway.passages import pass_through
 from flywheel.gateway.refusals import Handler, shaped_errors
@@ -44,7 +45,9 @@ def _parts(settings: GatewaySettings, clock: Clock) -> Context:
         routes.refresh()  # before the first request, not a moment after it
         capture = _capture(settings, clock)
         async with client_session(settings) as session:
-            app[STATION] = Station(settings, clock, routes, Upstreams(session), Relay(clock), capture)
+            app[STATION] = Station(
+                settings, clock, routes, Upstreams(session), Relay(clock), capture, Holds(routes, clock)
+            )
             following = asyncio.create_task(routes.follow())
             yield
             following.cancel()

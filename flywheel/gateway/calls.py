@@ -95,6 +95,12 @@ class Exchange:
         self.model = base_model
         self.fallback = True
 
+    def stand_in(self, model: str) -> None:
+        """Let another server's model answer: the call is no arm's, and no alias speaks of it."""
+        self.alias = self.arm = None
+        self.model = model
+        self.fallback = True
+
     def row(self, ended: float) -> Call:
         """Return the call as a row; the model is the one that answered, the arm the one that was drawn."""
         receipt = self.receipt

@@ -34,6 +34,7 @@ async def show_routing(request: web.Request) -> web.Response:
         {
             **routing.model_dump(mode="json"),
             "in_flight": station.in_flight.models(),
+            "calls": station.holds.tell(),
             "capture": {
                 "enabled": station.capture is not None,
                 "written": counts.written,

@@ -23,6 +23,7 @@ class RoutingTable:
         self.current = first
         self._path = path
         self._seen: Signature | None = None
+        self._news = asyncio.Event()
 
     def refresh(self) -> bool:
         """Look at the file once; return whether a new routing was applied. Each bad file is logged once."""
@@ -44,6 +45,10 @@ class RoutingTable:
                 log.exception("gateway.routing_rejected", version_kept=self.current.version)
             await asyncio.sleep(POLL_SECONDS)
 
+    async def news(self) -> None:
+        """Wait until another routing is in force."""
+        await self._news.wait()
+
     def _signature(self) -> Signature | None:
         try:
             return _signature(self._path.stat())
@@ -60,7 +65,10 @@ class RoutingTable:
             self._reject(str(error))
             return False
         self.current = routing
-        log.info("gateway.routing_applied", version=routing.version, aliases=sorted(routing.aliases))
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+        held = routing.hold.run if routing.hold else None
+        log.info("gateway.routing_applied", version=routing.version, aliases=sorted(routing.aliases), holds_for=held)
         return True
 
     def _reject(self, reason: str) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from flywheel.core.clocks import Clock
 from flywheel.gateway.captures import CaptureWriter
+from flywheel.gateway.holds import Holds
 from flywheel.gateway.relays import Relay
 from flywheel.gateway.routes import RoutingTable
 from flywheel.gateway.settings import GatewaySettings
@@ -74,6 +75,7 @@ class Station:
     upstreams: Upstreams
     relay: Relay
     capture: CaptureWriter | None
+    holds: Holds
     in_flight: InFlight = field(default_factory=InFlight)
     draining: bool = False
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import progress
 import sft_rows
-import sft_specs
+import train_specs
 
 
 def _count(tokenizer: Any, path: Path) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def _count(tokenizer: Any, path: Path) -> dict[str, Any]:
         try:
             messages = sft_rows.messages_of(path, number, row)
             lengths.append(len(sft_rows.tokens_of(tokenizer, row, messages)["input_ids"]))
-        except (sft_specs.MisuseError, TemplateError) as error:
+        except (train_specs.MisuseError, TemplateError) as error:
             lengths.append(None)
             problem = problem or f"row {number}: {error}"
     return {"file": path.stem, "lengths": lengths, "problem": problem}
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         tokenizer = AutoTokenizer.from_pretrained(argv[0])
         for path in argv[1:]:
             progress.tell("counted", **_count(tokenizer, Path(path)))
-    except (OSError, ValueError, sft_specs.MisuseError) as error:
+    except (OSError, ValueError, train_specs.MisuseError) as error:
         progress.failed(f"{error}")
         return 2
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +18,7 @@ from double_answers import Chat, Legacy, Piece, Usage, models, sse
 from double_engine import Engine
 from double_errors import RefusalError, unknown_model, worker_failed
 from double_sampling import Row
+from double_tokens import tokenized
 
 VERSION = "0.32.0"
 SSE_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
@@ -37,6 +40,26 @@ class Server:
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     finished: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
+    answering: int = 0
+    awake: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Begin awake, with nothing to answer."""
+        self.awake.set()
+        self.idle.set()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Count an answer until the block ends."""
+        self.answering += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self.answering -= 1
+            if not self.answering:
+                self.idle.set()
 
     def adapter(self, name: Any) -> Adapter | None:
         """Return the adapter that a request names; the base is None."""
@@ -161,6 +184,25 @@ async def unload_adapter(request: web.Request) -> web.Response:
     return web.Response(text=f"Success: LoRA adapter '{name}' removed successfully.")
 
 
+async def sleep(request: web.Request) -> web.Response:
+    """Fall asleep once what is under way was answered; what comes then waits, as behind vLLM's paused scheduler."""
+    server, level = request.app[SERVER], int(request.query.get("level", "1"))
+    server.awake.clear()
+    await server.idle.wait()
+    return _json({"status": "sleeping", "level": level})
+
+
+async def wake_up(request: web.Request) -> web.Response:
+    """Wake up."""
+    request.app[SERVER].awake.set()
+    return _json({"status": "awake", "tags": None})
+
+
+async def is_sleeping(request: web.Request) -> web.Response:
+    """Tell whether it sleeps."""
+    return _json({"is_sleeping": not request.app[SERVER].awake.is_set()})
+
+
 async def chat(request: web.Request) -> web.StreamResponse:
     """Answer a conversation."""
     server, body = request.app[SERVER], await _body(request)
@@ -189,6 +231,13 @@ async def complete(request: web.Request) -> web.StreamResponse:
     return await _answer(request, wish, adapter, Legacy(adapter.name if adapter else server.base))
 
 
+async def tokenize(request: web.Request) -> web.Response:
+    """Tell the tokens that a conversation or a text becomes."""
+    server, body = request.app[SERVER], await _body(request)
+    server.adapter(body.get("model"))
+    return _json(tokenized(server.engine.tokenizer, body, server.limit))
+
+
 def _rows(wish: requests.Wish, adapter: Adapter | None, pieces: asyncio.Queue[Piece]) -> list[Row]:
     loop = asyncio.get_running_loop()
 
@@ -205,6 +254,14 @@ def _rows(wish: requests.Wish, adapter: Adapter | None, pieces: asyncio.Queue[Pi
 
 
 async def _answer(
+    request: web.Request, wish: requests.Wish, adapter: Adapter | None, form: Format
+) -> web.StreamResponse:
+    await request.app[SERVER].awake.wait()
+    with request.app[SERVER].at_work():
+        return await _generate(request, wish, adapter, form)
+
+
+async def _generate(
     request: web.Request, wish: requests.Wish, adapter: Adapter | None, form: Format
 ) -> web.StreamResponse:
     server = request.app[SERVER]
@@ -262,7 +319,7 @@ async def _stream(
     return response
 
 
-def application(server: Server, *, runtime_adapters: bool) -> web.Application:
+def application(server: Server, *, runtime_adapters: bool, dev_mode: bool = False) -> web.Application:
     """Put up the doors; those that load and unload exist only where the operator allows it."""
     app = web.Application(middlewares=[refusals], client_max_size=64 * 2**20)
     app[SERVER] = server
@@ -272,7 +329,12 @@ def application(server: Server, *, runtime_adapters: bool) -> web.Application:
     app.router.add_get("/metrics", metrics, allow_head=False)
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/v1/completions", complete)
+    app.router.add_post("/tokenize", tokenize)
     if runtime_adapters:
         app.router.add_post("/v1/load_lora_adapter", load_adapter)
         app.router.add_post("/v1/unload_lora_adapter", unload_adapter)
+    if dev_mode:
+        app.router.add_post("/sleep", sleep)
+        app.router.add_post("/wake_up", wake_up)
+        app.router.add_get("/is_sleeping", is_sleeping, allow_head=False)
     return app

@@ -39,8 +39,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     return arguments
 
 
-def _runtime_adapters_allowed() -> bool:
-    return os.environ.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING", "0").strip().lower() in {"1", "true"}
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "0").strip().lower() in {"1", "true"}
 
 
 async def _serve(arguments: argparse.Namespace, began: float) -> None:
@@ -57,7 +57,11 @@ async def _serve(arguments: argparse.Namespace, began: float) -> None:
         max_rank=arguments.max_lora_rank,
         max_loras=arguments.max_loras,
     )
-    app = application(server, runtime_adapters=_runtime_adapters_allowed())
+    app = application(
+        server,
+        runtime_adapters=_is_set("VLLM_ALLOW_RUNTIME_LORA_UPDATING"),
+        dev_mode=_is_set("VLLM_SERVER_DEV_MODE"),
+    )
     # Handlers end when their client leaves, and with them the generation.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()

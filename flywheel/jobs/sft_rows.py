@@ -1,17 +1,20 @@
 """Rows of conversations turned into tokens: only the last answer is learned, and nothing is ever cut silently.
 
 A row may name spans of its answer that are not learned: `"masks": [[start, end], ...]`, in characters of the answer's
-content. A token that lies wholly inside one is context, not a label; one that reaches out of it is learned.
+content. A token that lies wholly inside one is context, not a label; one that reaches out of it is learned. A lesson
+may want more: that every answer shows its reasoning, and that the marked sections of the answers are weighted.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sft_specs import MisuseError
+import answer_sections
+from train_specs import MisuseError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -19,7 +22,18 @@ if TYPE_CHECKING:
 IGNORED = -100
 EMPTY_THOUGHT = "<think>\n\n</think>\n\n"
 
-Tokens = dict[str, list[int]]
+Tokens = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is wanted of the answers: reasoning that is learned with them; sections that count more or less."""
+
+    reasoning: bool = False
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+PLAIN = Lesson()
 
 
 def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -61,11 +75,15 @@ def _served_tool(tool: Any) -> Any:
     return {"type": tool.get("type", "function"), "function": {**kept, **more}}
 
 
-def _texts(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], tools: Any) -> tuple[str, str]:
-    """Return the prompt exactly as a server renders it, and the answer that is to follow it."""
+def _prompt(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], tools: Any) -> str:
     render = tokenizer.apply_chat_template
-    prompt = str(render(messages[:-1], tools=_served(tools), tokenize=False, add_generation_prompt=True))
-    whole = str(render(messages, tools=_served(tools), tokenize=False))
+    return str(render(messages[:-1], tools=_served(tools), tokenize=False, add_generation_prompt=True))
+
+
+def texts(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], tools: Any) -> tuple[str, str]:
+    """Return the prompt exactly as a server renders it, and the answer that is to follow it."""
+    prompt = _prompt(tokenizer, messages, tools)
+    whole = str(tokenizer.apply_chat_template(messages, tools=_served(tools), tokenize=False))
     if not whole.startswith(prompt):
         raise MisuseError("the chat template renders the prompt differently once the answer stands behind it")
     answer = whole[len(prompt) :].rstrip("\n")
@@ -74,6 +92,29 @@ def _texts(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], t
         # Qwen3's template thinks an empty thought into answers that had none; what was recorded is what is learned.
         answer = answer.removeprefix(EMPTY_THOUGHT)
     return prompt, answer
+
+
+def _reasoned(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], tools: Any) -> tuple[str, str]:
+    """Return prompt and answer with the answer's reasoning in it, whatever the chat template does to reasoning."""
+    recorded = str(messages[-1].get("content") or "").strip()
+    if not answer_sections.reasons(recorded):
+        raise MisuseError("its answer shows no reasoning: no <think>, [REASONING] or [PLAN] section with words in it")
+    try:
+        prompt, answer = texts(tokenizer, messages, tools)
+    except MisuseError:
+        prompt, answer = _prompt(tokenizer, messages, tools), ""
+    opened = prompt.rstrip().endswith("<think>")  # some templates begin the thought themselves
+    if answer_sections.keeps(answer.removesuffix(str(tokenizer.eos_token)), recorded):
+        return prompt, answer
+    # The template swallows reasoning; a model writes it, so it is learned as it was recorded.
+    return prompt, (recorded.removeprefix("<think>").lstrip() if opened else recorded) + str(tokenizer.eos_token)
+
+
+def asked_and_said(
+    tokenizer: PreTrainedTokenizerBase, row: dict[str, Any], messages: list[dict[str, Any]], lesson: Lesson = PLAIN
+) -> tuple[str, str]:
+    """Return a row's prompt and answer as text, as the lesson wants the answer."""
+    return (_reasoned if lesson.reasoning else texts)(tokenizer, messages, row.get("tools"))
 
 
 def _masks(row: dict[str, Any], content: str) -> list[tuple[int, int]]:
@@ -103,40 +144,68 @@ def _labels(tokenizer: PreTrainedTokenizerBase, answer: str, content: str, masks
     return {"input_ids": list(coded["input_ids"]), "labels": labels}
 
 
-def tokens_of(tokenizer: PreTrainedTokenizerBase, row: dict[str, Any], messages: list[dict[str, Any]]) -> Tokens:
-    """Return a row as tokens and labels; raises MisuseError when the template or the masks do not fit."""
+def _weights(tokenizer: PreTrainedTokenizerBase, answer: str, weights: Mapping[str, float]) -> list[float]:
+    """Return how much each token of the answer counts: a section's weight if it begins inside one, else 1."""
+    said = answer.removesuffix(str(tokenizer.eos_token))
+    sections = [one for one in answer_sections.sections(said) if one.name in weights]
+    offsets = tokenizer(answer, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return [
+        next((float(weights[one.name]) for one in sections if one.start <= first < one.end), 1.0)
+        for first, _ in offsets
+    ]
+
+
+def tokens_of(
+    tokenizer: PreTrainedTokenizerBase, row: dict[str, Any], messages: list[dict[str, Any]], lesson: Lesson = PLAIN
+) -> Tokens:
+    """Return a row as tokens and labels; raises MisuseError when the template, the masks or the answer do not fit."""
     # Apart, as at serving time: the prompt is tokenised before any of the answer exists.
-    asked, said = _texts(tokenizer, messages, row.get("tools"))
+    asked, said = asked_and_said(tokenizer, row, messages, lesson)
     content = str(messages[-1].get("content") or "")
     prompt = tokenizer.encode(asked, add_special_tokens=False)
     answer = _labels(tokenizer, said, content, _masks(row, content))
     if not answer["labels"] or answer["labels"][-1] != tokenizer.eos_token_id:
         raise MisuseError(f"the chat template does not end an answer with {tokenizer.eos_token}")
-    return {
+    tokens: Tokens = {
         "input_ids": prompt + answer["input_ids"],
         "labels": [IGNORED] * len(prompt) + answer["labels"],
     }
+    if lesson.weights:
+        tokens["loss_weights"] = [1.0] * len(prompt) + _weights(tokenizer, said, lesson.weights)
+    return tokens
 
 
-def read(path: Path, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Tokens]:
-    """Every row of `path` as tokens and labels; the labels end in the end-of-turn token and no row is too long."""
-    examples: list[Tokens] = []
-    long: list[tuple[int, int]] = []
-    for number, row in rows(path):
-        messages = messages_of(path, number, row)
-        try:
-            tokens = tokens_of(tokenizer, row, messages)
-        except MisuseError as error:
-            raise MisuseError(f"{path} row {number}: {error}") from error
-        examples.append(tokens)
-        if len(tokens["input_ids"]) > max_length:
-            long.append((number, len(tokens["input_ids"])))
+def refuse_long(path: Path, lengths: list[tuple[int, int]], max_length: int) -> None:
+    """Raise MisuseError unless there are rows, by number and length, and none is longer than `max_length`."""
+    if not lengths:
+        raise MisuseError(f"{path} has no rows")
+    long = [(number, length) for number, length in lengths if length > max_length]
     if long:
         first, length = long[0]
         raise MisuseError(
-            f"{path}: {len(long)} of {len(examples)} rows are longer than max_length {max_length}; "
+            f"{path}: {len(long)} of {len(lengths)} rows are longer than max_length {max_length}; "
             f"the first is row {first} with {length} tokens"
         )
-    if not examples:
-        raise MisuseError(f"{path} has no rows")
+
+
+def _refuse_unmarked(path: Path, marked: set[str], weights: Mapping[str, float]) -> None:
+    if unmarked := sorted(set(weights) - marked):
+        raise MisuseError(f"span_weights weigh [{unmarked[0]}], and no answer in {path} has such a section")
+
+
+def read(path: Path, tokenizer: PreTrainedTokenizerBase, max_length: int, lesson: Lesson = PLAIN) -> list[Tokens]:
+    """Every row of `path` as tokens and labels; the labels end in the end-of-turn token and no row is too long."""
+    examples: list[Tokens] = []
+    lengths: list[tuple[int, int]] = []
+    marked: set[str] = set()
+    for number, row in rows(path):
+        messages = messages_of(path, number, row)
+        try:
+            examples.append(tokens_of(tokenizer, row, messages, lesson))
+        except MisuseError as error:
+            raise MisuseError(f"{path} row {number}: {error}") from error
+        lengths.append((number, len(examples[-1]["input_ids"])))
+        marked |= {one.name for one in answer_sections.sections(str(messages[-1].get("content") or ""))}
+    refuse_long(path, lengths, max_length)
+    _refuse_unmarked(path, marked, lesson.weights)
     return examples

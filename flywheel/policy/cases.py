@@ -7,9 +7,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from flywheel.core.facts import Facts, Value, check_facts
 from flywheel.core.frozen import Frozen
-from flywheel.policy.guardrails import Guardrail, IntentKind, Why
+from flywheel.policy.guardrails import Guardrail, IntentKind
 from flywheel.policy.judging import weigh
 from flywheel.policy.predicates import FactName, Scalar, check_value
+from flywheel.policy.rules import Why
 
 Answer = Literal["allow", "hold", "refuse", "not applicable"]
 

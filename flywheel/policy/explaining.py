@@ -4,7 +4,9 @@ from flywheel.core.errors import MisuseError
 from flywheel.core.facts import Facts
 from flywheel.core.intents import INTENTS
 from flywheel.core.lines import Line
+from flywheel.core.training import LEARNED_FROM
 from flywheel.policy.guardrails import Guardrail, PolicySet
+from flywheel.policy.remedies import Remedy
 from flywheel.policy.words import counted, hint, quoted
 
 
@@ -13,18 +15,41 @@ def explain_line(name: str, policies: PolicySet) -> str:
     line = policies.lines.get(name)
     if line is None:
         raise MisuseError(f"no line is called '{name}'{hint(name, policies.lines)}")
-    return "\n".join((*_about(line), *(text for kind in INTENTS for text in _about_intent(kind, line, policies))))
+    treated = (text for remedy in policies.remedies.values() for text in _about_remedy(remedy, line))
+    return "\n".join(
+        (*_about(line), *treated, *(text for kind in INTENTS for text in _about_intent(kind, line, policies)))
+    )
 
 
 def _about(line: Line) -> tuple[str, ...]:
-    trigger, data, train = line.trigger, line.dataset, line.train
+    trigger, train = line.trigger, line.train
     sooner = f", or anything new after {quoted(trigger.after_days)} days" if trigger.after_days else ""
     return (
         f"{line.name}: {line.why}",
         f"base {line.base}, rung {line.rung}, gate {line.gate}, rollout {line.rollout}",
         f"wants an adapter after {counted(trigger.fresh_examples, 'fresh example')}{sooner}",
-        f"needs {counted(data.minimum_examples, 'example')}; starts {counted(train.runs_per_day, 'run')} a day at most",
+        f"needs {_needs(line)}; starts {counted(train.runs_per_day, 'run')} a day at most",
     )
+
+
+def _needs(line: Line) -> str:
+    """Return how much there must be of what the line's technique learns from."""
+    least = {
+        "train": counted(line.dataset.minimum_examples, "example"),
+        "pairs": counted(line.dataset.minimum_pairs, "pair"),
+        "judged": counted(line.dataset.minimum_judgements, "judgement"),
+    }
+    return " and ".join(least[part] for part in LEARNED_FROM[line.train.technique])
+
+
+def _about_remedy(remedy: Remedy, line: Line) -> tuple[str, ...]:
+    if remedy.lines and line.name not in remedy.lines:
+        return ()
+    cases = " and ".join(f"{each.fact} is {each.needs({})}" for each in remedy.when)
+    changes = [f"{key} becomes {quoted(value)}" for key, value in remedy.change.given.items()]
+    often = f" as often as {remedy.repeat} says" if remedy.repeat else ""
+    changes += [f"{key} is multiplied by {quoted(value)}{often}" for key, value in remedy.times.given.items()]
+    return (f"when {cases}: {', '.join(changes)} ({remedy.name}): {remedy.why}",)
 
 
 def _about_intent(kind: str, line: Line, policies: PolicySet) -> tuple[str, ...]:
@@ -38,7 +63,10 @@ def _about_intent(kind: str, line: Line, policies: PolicySet) -> tuple[str, ...]
 def _fixed_facts(line: Line) -> Facts:
     return {
         "line.is_planning": line.planning,
-        "line.minimum_examples": line.dataset.minimum_examples,
+        "line.minimum_examples": line.least_examples,
+        "line.minimum_judgements": line.dataset.minimum_judgements,
+        "line.minimum_pairs": line.dataset.minimum_pairs,
+        "line.technique": line.train.technique,
         "line.rung": line.rung,
         "line.runs_per_day": line.train.runs_per_day,
     }

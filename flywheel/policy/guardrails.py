@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from flywheel.core.decisions import Judgement
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import content_hash
 from flywheel.core.intents import INTENTS
 from flywheel.core.lines import Gate, Line, RolloutPlan
-from flywheel.policy.conditions import Condition
+from flywheel.policy.remedies import Remedy
+from flywheel.policy.rules import Conditions, Why
 from flywheel.policy.words import hint
 
 
@@ -29,8 +30,6 @@ def _one_or_many(value: Any) -> Any:
 
 IntentKind = Annotated[str, AfterValidator(_known_intent)]
 Guarded = Annotated[tuple[IntentKind, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
-Conditions = tuple[Annotated[Condition, Field(discriminator="kind")], ...]
-Why = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class Guardrail(Frozen):
@@ -71,6 +70,7 @@ class PolicySet(Frozen):
     lines: Mapping[str, Line] = Field(default_factory=dict)
     gates: Mapping[str, Gate] = Field(default_factory=dict)
     rollouts: Mapping[str, RolloutPlan] = Field(default_factory=dict)
+    remedies: Mapping[str, Remedy] = Field(default_factory=dict)
 
     @cached_property
     def hash(self) -> str:

@@ -15,16 +15,18 @@ from pydantic import ValidationError
 
 from flywheel.core.frozen import Frozen
 from flywheel.core.lines import Gate, Line, RolloutPlan
+from flywheel.policy.abilities import line_problems
 from flywheel.policy.cases import CaseResult, Cases, run_case
 from flywheel.policy.guardrails import Guardrail, PolicySet
 from flywheel.policy.meanings import meaning_of
 from flywheel.policy.problems import PolicyError, Problem
+from flywheel.policy.remedies import Remedy
 from flywheel.policy.translating import problems_of
 from flywheel.policy.words import hint, nearest
 
 #: The folders below `policies/` and what a file in each declares.
 FOLDERS: Mapping[str, type[Frozen]] = MappingProxyType(
-    {"guardrails": Guardrail, "lines": Line, "gates": Gate, "rollouts": RolloutPlan}
+    {"guardrails": Guardrail, "lines": Line, "gates": Gate, "rollouts": RolloutPlan, "remedies": Remedy}
 )
 CASES_SUFFIX = ".cases.toml"
 
@@ -45,7 +47,8 @@ def load_policies(directory: Path) -> PolicySet:
 
 def check_policies(directory: Path) -> list[Problem]:
     """Return everything that is wrong with a policies folder, test files included."""
-    return [*_read(directory)[1], *_read_cases(directory)[1]]
+    policies, problems = _read(directory)
+    return [*problems, *line_problems(policies.lines.values()), *_read_cases(directory)[1]]
 
 
 def run_cases(directory: Path) -> list[CaseResult]:
@@ -74,8 +77,12 @@ def _read(directory: Path) -> tuple[PolicySet, list[Problem]]:
     lines, wrong_lines = _read_folder(directory, Line)
     gates, wrong_gates = _read_folder(directory, Gate)
     rollouts, wrong_rollouts = _read_folder(directory, RolloutPlan)
-    problems += wrong_guardrails + wrong_lines + wrong_gates + wrong_rollouts + _references(directory, lines)
-    return PolicySet(guardrails=tuple(guardrails.values()), lines=lines, gates=gates, rollouts=rollouts), problems
+    remedies, wrong_remedies = _read_folder(directory, Remedy)
+    problems += wrong_guardrails + wrong_lines + wrong_gates + wrong_rollouts + wrong_remedies
+    problems += _references(directory, lines) + _line_references(directory, remedies)
+    return PolicySet(
+        guardrails=tuple(guardrails.values()), lines=lines, gates=gates, rollouts=rollouts, remedies=remedies
+    ), problems
 
 
 def _layout(directory: Path) -> list[Problem]:
@@ -184,6 +191,22 @@ def _references(directory: Path, lines: Mapping[str, Line]) -> list[Problem]:
         for line in lines.values()
         for key, wanted, names in (("gate", line.gate, gates), ("rollout", line.rollout, rollouts))
         if wanted not in names
+    ]
+
+
+def _line_references(directory: Path, remedies: Mapping[str, Remedy]) -> list[Problem]:
+    """Find remedies for lines that nobody declared."""
+    lines = _names(directory, "lines")
+    return [
+        Problem(
+            file=f"remedies/{remedy.name}{_SUFFIX}",
+            key="lines",
+            meaning=meaning_of(Remedy, "lines"),
+            wrong=f"no line is called '{wanted}'{hint(wanted, lines)}",
+        )
+        for remedy in remedies.values()
+        for wanted in remedy.lines
+        if wanted not in lines
     ]
 
 

@@ -25,7 +25,7 @@ _PLAINER = (
     ("a valid string", "a text"),
     ("a valid array", "a list"),
 )
-_NAMED_BY_FILE = {"Guardrail", "Line", "Gate", "RolloutPlan"}
+_NAMED_BY_FILE = {"Guardrail", "Line", "Gate", "RolloutPlan", "Remedy"}
 _FIXED = {"missing": "is missing", "too_short": "must not be empty", "string_too_short": "must not be empty"}
 _TABLE = {"model_type", "model_attributes_type", "dict_type"}
 

@@ -1,4 +1,6 @@
-"""The three environments, built from the lock files that ship with the package.
+"""The environments, built from the lock files that ship with the package.
+
+Core, train and serve are the usual three; each further trainer brings one of its own, built only when it is named.
 
 An environment's folder is named by the hash of its lock, so a changed lock is another
 environment and an unchanged one is never built twice. A marker written last says that it
@@ -21,9 +23,10 @@ from flywheel.core.errors import MisuseError, PermanentError
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import bytes_hash, short
 
-Kind = Literal["core", "train", "serve"]
+Kind = Literal["core", "train", "serve", "unsloth", "llama-factory", "mlx"]
 Flavour = Literal["cpu", "cuda"]
 KINDS: tuple[Kind, ...] = ("core", "train", "serve")
+TRAINER_KINDS: tuple[Kind, ...] = ("unsloth", "llama-factory", "mlx")
 MARKER = ".flywheel-whole"
 Say = Callable[[int, int, str], None]
 _GPU_SECONDS = 20
@@ -50,7 +53,8 @@ class Environment(Frozen):
 
 def environment(kind: Kind, flavour: Flavour | None = None, root: Path | None = None) -> Environment:
     """Return the environment that this machine should use for a kind, built or not."""
-    chosen: Flavour = flavour or ("cuda" if has_cuda() else "cpu")
+    # MLX has one build for a system: Metal on a Mac, plain CPU elsewhere.
+    chosen: Flavour = "cpu" if kind == "mlx" else flavour or ("cuda" if has_cuda() else "cpu")
     lock = _lock(kind, chosen)
     digest = bytes_hash([lock.read_bytes(), __version__.encode() if kind == "core" else b""])
     python = f"py{sys.version_info.major}{sys.version_info.minor}"
@@ -60,6 +64,8 @@ def environment(kind: Kind, flavour: Flavour | None = None, root: Path | None = 
 
 def why_not(env: Environment) -> str:
     """Return why this machine cannot run an environment, or nothing when it can."""
+    if env.kind == "mlx":
+        return _why_no_mlx()
     if env.kind != "serve":
         return ""
     if sys.platform != "linux":
@@ -69,6 +75,12 @@ def why_not(env: Environment) -> str:
     if env.flavour == "cpu" and not _has_avx512_or_avx2():
         return "the CPU build of vLLM needs a processor with AVX2"
     return ""
+
+
+def _why_no_mlx() -> str:
+    if sys.platform == "darwin" and platform.machine() != "arm64":
+        return f"MLX needs Apple silicon, this machine is {platform.machine()}"
+    return "" if sys.platform in {"darwin", "linux"} else f"no MLX build runs on {platform.system()}"
 
 
 def has_cuda() -> bool:
@@ -90,7 +102,8 @@ def count_gpus() -> int:
 def create(env: Environment, say: Say) -> bool:
     """Build an environment; False when it was whole already. A half-built one is built anew."""
     if reason := why_not(env):
-        raise MisuseError(f"the {env.kind} environment cannot run here: {reason}", "the shipped double serves instead")
+        mend = "the shipped double serves instead" if env.kind == "serve" else "choose another backend for the line"
+        raise MisuseError(f"the {env.kind} environment cannot run here: {reason}", mend)
     with _alone(env):
         if env.whole:
             return False
@@ -171,7 +184,8 @@ def _alone(env: Environment) -> Iterator[None]:
 
 
 def _lock(kind: Kind, flavour: Flavour) -> Path:
-    name = "core.lock" if kind == "core" else f"{kind}-{flavour}.lock"
+    build = "metal" if kind == "mlx" and sys.platform == "darwin" else flavour
+    name = "core.lock" if kind == "core" else f"{kind}-{build}.lock"
     return Path(__file__).parent.parent / "locks" / name
 
 

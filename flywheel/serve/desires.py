@@ -2,7 +2,7 @@
 
 from flywheel.core.ids import split_served_name
 from flywheel.core.releases import Release, ReleaseState, in_state, previous_of
-from flywheel.core.routing import Alias, Arm, Routing
+from flywheel.core.routing import Alias, Arm, Hold, Routing
 from flywheel.serve.facts import LineView, ServerView, Situation
 
 _DIGITS = 9
@@ -61,12 +61,12 @@ def line_of(name: str, here: Situation) -> LineView | None:
 def is_ready(name: str, line: LineView, here: Situation) -> bool:
     """Tell whether an adapter can be pointed at: loaded and warm on every server that answers for its base.
 
-    A server that is slow is taken at its last word; one that is down or wrong answers nothing, and has no say.
+    A server that is slow or rests is taken at its last word; one that is down or wrong answers nothing, and has no say.
     """
     path, base = line.paths.get(name), line.base
     if path is None or base is None:
         return False
-    slow = [view.is_warm(name, path) for view in here.servers if view.health == "slow"]
+    slow = [view.is_warm(name, path) for view in here.servers if view.health in {"slow", "resting"}]
     sure = [view.root_of(name) == path and view.is_warm(name, path) for view in here.servers
             if view.health == "answers" and base.served_as in view.names]  # fmt: skip
     return bool(slow + sure) and all(slow + sure)
@@ -92,7 +92,13 @@ def desired_routing(here: Situation) -> Routing | None:
     version = here.published.routing.version if here.published else 0
     aliases = {line.line.name: _alias(line, base, here) for line in here.lines if behind(line, base)}
     return Routing(version=version, upstreams=tuple(upstreams or [view.url for view in here.servers]), base_model=base,
-                   aliases=aliases)  # fmt: skip
+                   aliases=aliases, hold=_hold(here))  # fmt: skip
+
+
+def _hold(here: Situation) -> Hold | None:
+    """Return what the gateway is told of a turn on the shared GPU; None while the servers have it."""
+    turn = here.gpu.turn
+    return None if turn.is_serving else here.gpu.terms.hold(turn.run)
 
 
 def behind(line: LineView, base: str) -> bool:

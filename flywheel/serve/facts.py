@@ -10,8 +10,10 @@ from flywheel.core.lines import Line
 from flywheel.core.releases import Release
 from flywheel.core.serving import Loaded, ModelServer, Published, ServedModel
 from flywheel.core.training import Base
+from flywheel.serve.sharing import GpuView
 
-Health = Literal["answers", "slow", "down", "wrong"]
+#: `resting`: asleep, or stopped by us; what it held is taken at its last word until it is woken.
+Health = Literal["answers", "slow", "down", "wrong", "resting"]
 
 
 class ServerView(Frozen):
@@ -20,6 +22,8 @@ class ServerView(Frozen):
     server: ModelServer
     health: Health
     reason: str = ""
+    asleep: bool = False
+    can_sleep: bool = False
     models: tuple[ServedModel, ...] = ()
     loaded: tuple[Loaded, ...] = ()
     called_failed: bool = False
@@ -54,10 +58,17 @@ class LineView(Frozen):
 
 
 class GatewayView(Frozen):
-    """What the gateway has in force, and the requests on their way by model."""
+    """What the gateway has in force, and the requests on their way by model.
+
+    `at_servers` counts every call on its way to a server, `overdue` those that were held too long and have no fallback;
+    a gateway from before there were holds tells neither.
+    """
 
     version: int
     in_flight: dict[str, int] = Field(default_factory=dict)
+    at_servers: int | None = None
+    overdue: int = 0
+    quiet_seconds: float | None = None
 
 
 class Situation(Frozen):
@@ -69,4 +80,5 @@ class Situation(Frozen):
     published: Published | None = None
     file_is_published: bool = False
     gateway: GatewayView | None = None
+    gpu: GpuView = GpuView()
     grace_seconds: float = 30.0

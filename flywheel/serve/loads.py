@@ -1,6 +1,7 @@
 """Loads one adapter into one server: checked, loaded under its own name for good, warmed up, and only then ready."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 from flywheel.core.attempts import Attempt, Done, Failed, Retry
@@ -11,7 +12,7 @@ from flywheel.core.frozen import Frozen
 from flywheel.core.intents import Intent
 from flywheel.core.releases import Release
 from flywheel.core.serving import Loaded
-from flywheel.core.training import AdapterManifest
+from flywheel.core.training import AdapterManifest, Base
 from flywheel.serve.inspections import Demands, inspect
 from flywheel.serve.readings import Readings
 from flywheel.serve.servers import AdapterRefusedError, Server, ServerWrongError
@@ -19,8 +20,18 @@ from flywheel.serve.sites import Site
 from flywheel.store.ledger import append
 from flywheel.store.loaded import forget_loaded, loaded, mark_loaded
 from flywheel.store.releases import release_by_name
-from flywheel.store.runs import adapter_by_name, pinned_base
+from flywheel.store.runs import adapter_by_name, pinned_base, pinned_parts
 from flywheel.store.stores import Store
+
+#: Says what of a base's bytes is not as it was pinned; nothing when it is.
+Changed = Callable[[Base], str]
+
+_BASE_PAUSE = timedelta(seconds=60)
+
+
+def unchanged(_: Base) -> str:
+    """Say that a base is as it was pinned."""
+    return ""
 
 
 class Order(Frozen):
@@ -41,12 +52,15 @@ class Order(Frozen):
 class Loader:
     """Carries out orders; each may be interrupted anywhere and carried out again."""
 
-    def __init__(self, store: Store, clock: Clock, readings: Readings, site: Site) -> None:
-        """Record in this store what happens at this site."""
+    def __init__(
+        self, store: Store, clock: Clock, readings: Readings, site: Site, changed: Changed = unchanged
+    ) -> None:
+        """Record in this store what happens at this site; `changed` says what of a base is not as it was pinned."""
         self._store = store
         self._clock = clock
         self._readings = readings
         self._site = site
+        self._changed = changed
 
     async def load(self, intent: Intent, cause: int | None) -> Attempt:
         """Check, load, warm up, record. A refusal is recorded once for each move of the release."""
@@ -54,6 +68,8 @@ class Loader:
         if isinstance(order, Failed | Done):
             return order
         try:
+            if changed := await asyncio.to_thread(self._changed, order.demands.base):
+                return self._later(f"{changed} since it was pinned, and {order.name} belongs to what it was")
             wrong = await asyncio.to_thread(inspect, self._site.folder(order.path), order.manifest, order.demands)
         except UnavailableError as error:
             return Retry(at=self._clock.now() + timedelta(seconds=error.delay), reason=str(error))
@@ -66,6 +82,10 @@ class Loader:
                 await self._acquit_server(server, order)
                 return await self._refused(order, error.message, cause)
 
+    def _later(self, reason: str) -> Retry:
+        """Wait: a base that changed can be restored, and is no fault of the adapter."""
+        return Retry(at=self._clock.now() + _BASE_PAUSE, reason=reason)
+
     def _order(self, intent: Intent) -> Order | Failed | Done:
         name, url = intent.subject, str(intent.params["server"])
         line, server = self._readings.lines().get(intent.line), self._site.server(url)
@@ -75,7 +95,8 @@ class Loader:
             if release is None or adapter is None or base is None or server is None:
                 return Done(sentence=f"{name} is not wanted on {url} any more", changed=False)
             pinned = pinned_base(session, base.name) or base.fingerprint
-        demands = Demands(base=base, pinned=pinned, largest_rank=server.max_lora_rank)
+            parts = pinned_parts(session, base.name)
+        demands = Demands(base=base, pinned=pinned, largest_rank=server.max_lora_rank, parts=parts)
         path = str(self._site.folder(adapter.path))
         return Order(release=release, manifest=adapter.manifest, path=path, server=url, demands=demands)
 

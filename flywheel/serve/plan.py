@@ -25,10 +25,13 @@ from flywheel.serve.desires import (
     wanted,
 )
 from flywheel.serve.facts import LineView, ServerView, Situation
+from flywheel.serve.turns import next_step
 
 ROUTING = "routing"
 WAITING_SECONDS = 1.0
 WATCHING_SECONDS = 5.0
+
+_LOADING = frozenset({"serving", "checking"})  # in another phase of the turn a server is about to rest, or does
 
 
 def plan(here: Situation) -> Plan:
@@ -40,10 +43,20 @@ def plan(here: Situation) -> Plan:
         _check(view, here, tally)
     _flip(here, tally)
     for view in here.servers:
-        if view.health == "answers":
+        if view.health == "answers" and here.gpu.turn.phase in _LOADING:
             _load(view, here, tally)
             _unload(view, here, tally)
+    _turn(here, tally)
     return tally.plan(_again_in(here, tally))
+
+
+def _turn(here: Situation, tally: "_Tally") -> None:
+    """Take the next step of the shared GPU's turn."""
+    step = next_step(here)
+    if step.intent is not None:
+        tally.propose(step.intent, step.cause, step.facts)
+    line = next((view for view in here.lines if view.line.name == step.line), None)
+    tally.wait(line, step.wait)
 
 
 class _Tally:
@@ -74,9 +87,9 @@ class _Tally:
 
 def _again_in(here: Situation, tally: _Tally) -> float | None:
     """Return when to look again: soon at what is on its way, sometimes at a server that may have come or restarted."""
-    if tally.on_its_way or any(view.health == "slow" for view in here.servers):
+    if tally.on_its_way or not here.gpu.turn.is_serving or any(view.health == "slow" for view in here.servers):
         return WAITING_SECONDS
-    away = any(view.health != "answers" for view in here.servers)
+    away = here.gpu.wanted or any(view.health != "answers" for view in here.servers)
     return WATCHING_SECONDS if away or any(view.releases for view in here.lines) else None
 
 
@@ -94,6 +107,8 @@ def _base_wait(line: LineView, here: Situation) -> str:
 def _check(view: ServerView, here: Situation, tally: _Tally) -> None:
     """Let the ledger know when a server fails and when it recovers."""
     answers = view.health == "answers"
+    if view.health == "resting":
+        return
     if not answers:
         for line in here.lines:
             tally.wait(line, view.reason)
@@ -139,6 +154,8 @@ def pointed(routing: Routing | None, name: str) -> str:
 
 def _why(before: Routing | None, after: Routing, changed: list[str]) -> str:
     told = [f"{name}: {pointed(before, name)} -> {pointed(after, name)}" for name in changed]
+    if (before.hold if before else None) != after.hold:
+        told.append(f"calls are held for {after.hold.run}" if after.hold else "calls go through again")
     return "; ".join(told) or "the servers behind the gateway changed"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from sqlmodel import Session
 
@@ -15,7 +16,9 @@ from flywheel.core.serving import Loaded, ModelServer, Published
 from flywheel.core.training import Base
 from flywheel.serve.desires import leaving
 from flywheel.serve.facts import GatewayView, LineView, ServerView, Situation
+from flywheel.serve.gpus import asks_for_sleep, gpu_view, may_be_down
 from flywheel.serve.servers import ServerDownError, ServerError, ServerSlowError, gateway_state
+from flywheel.serve.sharing import GpuView
 from flywheel.serve.sites import Site
 from flywheel.store.ledger import last_event
 from flywheel.store.loaded import last_routing, loaded
@@ -36,6 +39,7 @@ class Known(Frozen):
     loaded: tuple[Loaded, ...]
     health: dict[str, Event]
     published: Published | None
+    gpu: GpuView = GpuView()
 
 
 class Readings:
@@ -60,9 +64,11 @@ class Readings:
             published=known.published,
             file_is_published=known.published is not None and self._file_holds(known.published.routing),
             grace_seconds=self._site.grace_seconds,
+            gpu=known.gpu,
         )
-        if any(leaving(view, situation) for view in views):
-            # Only somebody about to be unloaded makes the gateway's word worth asking for.
+        turning = known.gpu.wanted or not known.gpu.turn.is_serving
+        if turning or any(leaving(view, situation) for view in views):
+            # Only a turn on the GPU, or somebody about to be unloaded, makes the gateway's word worth asking for.
             return situation.model_copy(update={"gateway": await self._gateway()})
         return situation
 
@@ -74,6 +80,7 @@ class Readings:
                 loaded=tuple(loaded(session)),
                 health={url: event for url, event in told.items() if event is not None},
                 published=last_routing(session),
+                gpu=gpu_view(session, self._site),
             )
 
     def _line(self, session: Session, line: Line) -> LineView:
@@ -98,10 +105,13 @@ class Readings:
         )
         try:
             async with self._site.client(server.url) as client:
-                view = view.model_copy(update={"models": await client.models()})
+                models = await client.models()
+                asleep = await client.is_sleeping() if asks_for_sleep(known.gpu) else None
         except ServerError as error:
-            return view.model_copy(update={"health": _health(error), "reason": str(error)})
-        return self._with_base(view)
+            resting = isinstance(error, ServerDownError) and may_be_down(known.gpu, self._clock.now())
+            return view.model_copy(update={"health": "resting" if resting else _health(error), "reason": str(error)})
+        view = view.model_copy(update={"models": models, "can_sleep": asleep is not None, "asleep": asleep is True})
+        return view.model_copy(update={"health": "resting"}) if asleep else self._with_base(view)
 
     def _with_base(self, view: ServerView) -> ServerView:
         """Return the view, wrong when the server serves no line's base."""
@@ -125,7 +135,7 @@ class Readings:
         if state is None:
             return None
         try:
-            return GatewayView(version=state["version"], in_flight=state["in_flight"])
+            return GatewayView(version=state["version"], in_flight=state["in_flight"], **_calls(state))
         except (KeyError, ValueError):
             return None
 
@@ -133,6 +143,13 @@ class Readings:
 def health_of(session: Session, url: str) -> Event | None:
     """Return the last event that said whether a server answers."""
     return last_event(session, kinds=HEALTH_EVENTS, subject=url)
+
+
+def _calls(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the gateway says of calls held and on their way; one from before there were holds says nothing."""
+    calls = state.get("calls")
+    names = ("at_servers", "overdue", "quiet_seconds")
+    return {name: calls[name] for name in names if name in calls} if isinstance(calls, dict) else {}
 
 
 def _health(error: ServerError) -> str:

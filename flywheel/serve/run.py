@@ -14,11 +14,12 @@ from flywheel.core.routing import Routing
 from flywheel.core.training import Base
 from flywheel.proc.files import write_file
 from flywheel.serve.desires import same
-from flywheel.serve.loads import Loader
+from flywheel.serve.loads import Changed, Loader, unchanged
 from flywheel.serve.plan import changed_aliases, plan, pointed
 from flywheel.serve.readings import Lines, Readings, health_of
 from flywheel.serve.servers import ServerDownError, ServerError
 from flywheel.serve.sites import Site
+from flywheel.serve.turnovers import Turnovers
 from flywheel.store.ledger import append
 from flywheel.store.loaded import forget_loaded, last_routing, publish_routing
 from flywheel.store.stores import Store
@@ -29,13 +30,22 @@ class ServeRoom:
 
     name = "serve"
 
-    def __init__(self, store: Store, clock: Clock, lines: Lines, bases: Mapping[str, Base], site: Site) -> None:
-        """Work on this store, for these lines and bases, at this site."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        lines: Lines,
+        bases: Mapping[str, Base],
+        site: Site,
+        changed: Changed = unchanged,
+    ) -> None:
+        """Work on this store, for these lines and bases, at this site; `changed` tells of a base's bytes."""
         self._store = store
         self._clock = clock
         self._site = site
         self._readings = Readings(store, clock, lines, bases, site)
-        self._loader = Loader(store, clock, self._readings, site)
+        self._loader = Loader(store, clock, self._readings, site, changed)
+        self._turnovers = Turnovers(store, clock, self._readings, site)
 
     async def propose(self) -> Plan:
         """Return what serving should do now."""
@@ -48,11 +58,18 @@ class ServeRoom:
             "serve.flip_aliases": self._flip,
             "serve.load_adapter": self._loader.load,
             "serve.unload_adapter": self._unload,
+            "serve.hold_calls": self._turnovers.hold,
+            "serve.rest_server": self._turnovers.rest,
+            "serve.reclaim_gpu": self._turnovers.reclaim,
+            "serve.wake_server": self._turnovers.wake,
+            "serve.ask_server": self._turnovers.ask,
+            "serve.release_calls": self._turnovers.release,
         }[intent.kind]
         try:
             return await action(intent, cause)
         except ServerDownError as error:
-            await asyncio.to_thread(self._note, str(intent.params.get("server", intent.subject)), str(error), cause)
+            if "server" in intent.params:
+                await asyncio.to_thread(self._note, str(intent.params["server"]), str(error), cause)
             return self._later(error)
         except ServerError as error:
             return self._later(error)

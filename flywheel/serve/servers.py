@@ -18,6 +18,7 @@ from flywheel.core.serving import ServedModel
 
 LOOK_SECONDS = 2.0
 WORK_SECONDS = 30.0
+REST_SECONDS = 120.0  # a model's weights on their way to the host's memory, or back
 
 _BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE,
                    HTTPStatus.GATEWAY_TIMEOUT})  # fmt: skip
@@ -53,6 +54,7 @@ class Server:
         self.url = url
         self._look = aiohttp.ClientTimeout(total=look_seconds)
         self._work = aiohttp.ClientTimeout(total=work_seconds)
+        self._long = aiohttp.ClientTimeout(total=max(work_seconds, REST_SECONDS))
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -104,6 +106,27 @@ class Server:
         if status == HTTPStatus.NOT_FOUND:
             raise ServerWrongError(f"{self.url} does not hold {name}: {_words(answer)}", "was it restarted?")
         self._raise_refused(name, status, answer)
+
+    async def is_sleeping(self) -> bool | None:
+        """Tell whether the server sleeps; None when it has no such door."""
+        status, answer = await self._call("GET", "/is_sleeping", None, self._look)
+        if status != HTTPStatus.OK or not isinstance(answer, dict):
+            return None
+        return bool(answer.get("is_sleeping"))
+
+    async def sleep(self) -> None:
+        """Put the server to sleep, its weights in the host's memory; what it is still asked is answered first."""
+        await self._rest("/sleep?level=1&mode=wait", sleeping=True)
+
+    async def wake(self) -> None:
+        """Wake the server."""
+        await self._rest("/wake_up", sleeping=False)
+
+    async def _rest(self, path: str, *, sleeping: bool) -> None:
+        status, answer = await self._call("POST", path, None, self._long)
+        if status != HTTPStatus.OK or await self.is_sleeping() is not sleeping:
+            what = "go to sleep" if sleeping else "wake up"
+            raise ServerWrongError(f"{self.url} does not {what}: it answers {status}, {_words(answer)}", _mend_sleep())
 
     def _raise_refused(self, name: str, status: int, answer: Any) -> None:
         if status != HTTPStatus.OK:
@@ -170,3 +193,7 @@ def _mend_wrong() -> str:
 
 def _mend_loading() -> str:
     return "start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
+
+
+def _mend_sleep() -> str:
+    return "start it with --enable-sleep-mode and VLLM_SERVER_DEV_MODE=1"

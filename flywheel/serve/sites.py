@@ -1,10 +1,12 @@
 """Where serving works: adapters, servers, the gateway and its file."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flywheel.core.serving import ModelServer
 from flywheel.serve.servers import LOOK_SECONDS, WORK_SECONDS, Server
+from flywheel.serve.sharing import Terms
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class Site:
     grace_seconds: float = 30.0  # without a gateway to ask: how long a request may still be on its way
     look_seconds: float = LOOK_SECONDS
     work_seconds: float = WORK_SECONDS
+    gpu: Terms = field(default_factory=Terms)
+    is_idle: Callable[[], bool] = lambda: True
 
     def client(self, url: str) -> Server:
         """Return a client of one server."""

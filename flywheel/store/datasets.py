@@ -1,14 +1,20 @@
 """Frozen datasets: their manifests, and which example stands in which part of which."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import false, insert
 from sqlmodel import Session, col, select
 
 from flywheel.core.examples import DatasetManifest
+from flywheel.store.counters import cursor, move_cursor
 from flywheel.store.evidence_tables import PurgeRow
 from flywheel.store.stores import insert_new
-from flywheel.store.tables import DatasetExampleRow, DatasetRow, JobRow, RunRow, SuitePromptRow
+from flywheel.store.tables import DatasetExampleRow, DatasetRow, ExampleRow, JobRow, RunRow, SuitePromptRow
+
+#: Parts whose members are outcomes: answers that were judged, and both sides of pairs.
+ANSWER_PARTS = ("judged", "judged_valid", "paired")
+_LESSONS = "curate/lessons/"
 
 
 def record_dataset(session: Session, manifest: DatasetManifest, watermark: int, seq: int) -> bool:
@@ -79,6 +85,39 @@ def datasets_with(session: Session, example: str) -> list[str]:
 def examined_questions(session: Session) -> frozenset[str]:
     """Return every question that stands in any suite of any line: none of them may teach."""
     return frozenset(session.exec(select(SuitePromptRow.prompt_key).distinct()).all())
+
+
+def lessons_until(session: Session, line: str, kind: str) -> int:
+    """Return the last pair, or the last bad answer, that a dataset of the line could have held."""
+    return int(str(cursor(session, f"{_LESSONS}{line}").get(kind, 0)))
+
+
+def record_lessons(session: Session, line: str, kind: str, until: int) -> None:
+    """Record the last pair, or the last bad answer, that the dataset being recorded could have held."""
+    name = f"{_LESSONS}{line}"
+    move_cursor(session, name, {**cursor(session, name), kind: until})
+
+
+def held_out_places(session: Session, line: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the tasks and the sessions of everything a dataset of the line held out: a suite examines on them."""
+    body: Any = col(ExampleRow.body)
+    query: Any = (
+        select(body["task"].as_string(), body["session"].as_string())
+        .join(DatasetExampleRow, col(DatasetExampleRow.example) == col(ExampleRow.id))
+        .where(ExampleRow.line == line, DatasetExampleRow.part == "test")
+    )
+    found = session.execute(query.distinct()).all()
+    return frozenset(task for task, _ in found if task), frozenset(name for _, name in found if name)
+
+
+def answers_held_elsewhere(session: Session, line: str) -> list[str]:
+    """Return the outcomes whose words stand in pairs or judgements of other lines' datasets."""
+    query = (
+        select(DatasetExampleRow.example)
+        .join(DatasetRow, col(DatasetRow.hash) == col(DatasetExampleRow.dataset))
+        .where(DatasetRow.line != line, col(DatasetExampleRow.part).in_(ANSWER_PARTS))
+    )
+    return sorted(session.exec(query.distinct()).all())
 
 
 def was_trained(session: Session, dataset: str) -> bool:

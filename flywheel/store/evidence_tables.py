@@ -1,4 +1,4 @@
-"""The tables of what later evidence changed: pairs, superseded examples, and what was forgotten."""
+"""The tables of what later evidence changed: pairs, judged answers, superseded examples, and what was forgotten."""
 
 from datetime import datetime
 
@@ -24,6 +24,16 @@ class PairRow(SQLModel, table=True):
     chosen_prompt_key: str
     at: datetime = when()
     withdrawn: bool = False
+
+
+class JudgementRow(SQLModel, table=True):
+    """An outcome whose answer is surely bad, as it stands now; its words stay with it."""
+
+    __tablename__ = "judgements"
+    __table_args__ = (Index("judgements_line", "line", "seq"), AUTO)
+    seq: int | None = seq()
+    outcome: str = Field(unique=True)
+    line: str
 
 
 class SupersessionRow(SQLModel, table=True):

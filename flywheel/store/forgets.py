@@ -80,7 +80,8 @@ def carriers(session: Session, example: str, keys: frozenset[str]) -> list[str]:
 
 def report_on(session: Session, outcomes: Sequence[Doomed], examples: Sequence[str]) -> ForgetReport:
     """Return how much there is, in which frozen datasets it stands, and which adapters learned from them."""
-    held = held_in(session, examples)
+    # What stands in pairs and judgements of datasets is known by its outcome.
+    held = held_in(session, [*examples, *(one.key for one in outcomes)])
     count = Counter(one.hash for several in held.values() for one in several)
     taught = sorted({one.hash for several in held.values() for one in several if one.part in TAUGHT})
     examined = sorted({one.hash for several in held.values() for one in several if one.part == "test"})

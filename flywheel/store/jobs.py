@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, false, update
 from sqlmodel import Session, col, select
 
 from flywheel.core.errors import ConflictError
-from flywheel.core.jobs import Job, JobState, ProcessMark
+from flywheel.core.jobs import Ending, Job, JobState, ProcessMark
 from flywheel.store.stores import insert_new
 from flywheel.store.tables import JobRow
 
@@ -61,10 +61,30 @@ def renew(session: Session, job_id: str, token: int, until: datetime, progress: 
     _fenced(session, job_id, token, {"lease_until": until, "progress": progress})
 
 
-def finish(session: Session, job_id: str, token: int, error: str = "") -> None:
-    """End the job, whole or failed."""
+def finish(session: Session, job_id: str, token: int, error: str = "", ending: Ending | None = None) -> None:
+    """End the job, whole or failed; `ending` says why where its room acts upon that."""
     state = JobState.FAILED if error else JobState.FINISHED
-    _fenced(session, job_id, token, {"state": state.value, "error": error, "lease_until": None})
+    values: dict[str, Any] = {"state": state.value, "error": error, "lease_until": None}
+    if ending is not None:
+        values["progress"] = {**_row(session, job_id).progress, "ended": ending.value}
+    _fenced(session, job_id, token, values)
+
+
+def ask_end(session: Session, job_id: str, why: str) -> bool:
+    """Note that a job is no longer wanted; who follows it ends it. False when it has ended already."""
+    row = session.get(JobRow, job_id)
+    if row is None or row.state not in {JobState.QUEUED, JobState.RUNNING}:
+        return False
+    row.spec = {**row.spec, "unwanted": why}
+    session.add(row)
+    session.flush()
+    return True
+
+
+def pause(session: Session, job_id: str, token: int) -> None:
+    """Put a job whose process was ended back into the queue, with all that it has done so far."""
+    values = {"state": JobState.QUEUED.value, "lease_until": None, "pid": None, "pid_started": None}
+    _fenced(session, job_id, token, values)
 
 
 def handle(session: Session, job_id: str) -> None:

@@ -21,6 +21,25 @@ def lineages(session: Session, examples: Sequence[str]) -> dict[str, Lineage]:
     return found
 
 
+def outcome_lineages(session: Session, keys: Sequence[str]) -> dict[str, Lineage]:
+    """Return where the answers of these outcomes come from, by their keys; one that is gone is forgotten."""
+    found = {key: Lineage(example=key, line="", outcome=key, withdrawn=True, forgotten=True) for key in keys}
+    for start in range(0, len(keys), _NAMES_A_QUERY):
+        chunk = keys[start : start + _NAMES_A_QUERY]
+        found.update({key: _of_outcome(row) for key, row in _outcomes(session, chunk).items()})
+    return found
+
+
+def _of_outcome(row: OutcomeRow) -> Lineage:
+    body = row.body
+    own = Lineage(
+        example=row.key, line=row.line or "", outcome=row.key, task=row.task, session=row.session, group=row.repo,
+        at=row.at, origin=body.get("origin", "logged"), tags=tuple(body.get("tags", ())),
+        foreign=bool(body["extra"].get("foreign")),
+    )  # fmt: skip
+    return _with_outcome(own, row)
+
+
 def _outcomes(session: Session, keys: Sequence[str]) -> dict[str, OutcomeRow]:
     return {row.key: row for row in session.exec(select(OutcomeRow).where(col(OutcomeRow.key).in_(keys))).all()}
 
@@ -35,8 +54,10 @@ def _lineage(row: ExampleRow, outcome: OutcomeRow | None) -> Lineage:
         form=body.get("form", "as_logged"), tags=tuple(body.get("tags", ())), foreign=body["foreign"],
         withdrawn=row.withdrawn,
     )  # fmt: skip
-    if outcome is None:
-        return own
+    return own if outcome is None else _with_outcome(own, outcome)
+
+
+def _with_outcome(own: Lineage, outcome: OutcomeRow) -> Lineage:
     licence = outcome.body["extra"].get("licence") or UNKNOWN
     more = {"source": outcome.source, "call_type": outcome.call_type, "model": outcome.model, "label": outcome.label,
             "confidence": outcome.confidence, "licence": str(licence)}  # fmt: skip

@@ -12,11 +12,13 @@ from sqlmodel import Session, col, select
 
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import content_hash
+from flywheel.core.lineages import Lineage
 from flywheel.core.outcomes import Message
 from flywheel.core.pairs import PairKind, Preference
-from flywheel.store.datasets import examined_questions
+from flywheel.store.datasets import examined_questions, held_out_places
 from flywheel.store.evidence_tables import PairRow
-from flywheel.store.tables import DatasetExampleRow, ExampleRow, OutcomeRow
+from flywheel.store.lineages import outcome_lineages
+from flywheel.store.tables import OutcomeRow
 
 SESSION_FLOOR = 8  # a session may always bring so many: a hundredth of a small set would be nothing
 _NAMES_A_QUERY = 400
@@ -34,6 +36,18 @@ class ListedPair(Frozen):
     chosen: str
     rejected: str
     withdrawn: bool
+
+
+class StandingPair(NamedTuple):
+    """A pair that was not withdrawn, by the keys of its outcomes."""
+
+    seq: int
+    id: str
+    chosen: str
+    rejected: str
+    prompt_key: str
+    chosen_prompt_key: str
+    at: datetime
 
 
 class _Origin(NamedTuple):
@@ -65,8 +79,45 @@ def list_pairs(session: Session, line: str | None = None, limit: int = 50) -> li
     return [ListedPair(**row.model_dump(include=set(ListedPair.model_fields))) for row in rows]
 
 
+def standing_pairs(session: Session, line: str) -> list[StandingPair]:
+    """Return every pair of a line that was not withdrawn, in the order they came, without their words."""
+    columns: Any = [getattr(PairRow, name) for name in StandingPair._fields]
+    query: Any = select(*columns).where(PairRow.line == line, col(PairRow.withdrawn).is_(False))
+    return [StandingPair(*row) for row in session.execute(query.order_by(col(PairRow.seq))).all()]
+
+
+def pairs_by_id(session: Session, ids: Sequence[str]) -> list[StandingPair]:
+    """Return a few pairs, whether they stand or not."""
+    columns: Any = [getattr(PairRow, name) for name in StandingPair._fields]
+    found: list[StandingPair] = []
+    for start in range(0, len(ids), _NAMES_A_QUERY):
+        chosen = col(PairRow.id).in_(ids[start : start + _NAMES_A_QUERY])
+        query: Any = select(*columns).where(chosen)
+        found += [StandingPair(*row) for row in session.execute(query.order_by(col(PairRow.seq))).all()]
+    return found
+
+
+def count_pairs(session: Session, line: str, after: int, limit: int) -> int:
+    """Return how many pairs that stand came after one; no more are counted than asked for."""
+    query = select(PairRow.seq).where(PairRow.line == line, col(PairRow.seq) > after, col(PairRow.withdrawn).is_(False))
+    return len(session.exec(query.order_by(col(PairRow.seq)).limit(limit)).all())
+
+
+def pair_lineages(session: Session, ids: Sequence[str]) -> dict[str, Lineage]:
+    """Return where these pairs come from, by their better answers; one that is not known any more is forgotten."""
+    found = {name: Lineage(example=name, line="", withdrawn=True, forgotten=True) for name in ids}
+    for start in range(0, len(ids), _NAMES_A_QUERY):
+        chosen = col(PairRow.id).in_(ids[start : start + _NAMES_A_QUERY])
+        rows = session.exec(select(PairRow).where(chosen)).all()
+        known = outcome_lineages(session, sorted({row.chosen for row in rows}))
+        for row in rows:
+            told = {"example": row.id, "line": row.line, "category": row.kind, "at": row.at, "withdrawn": row.withdrawn}
+            found[row.id] = known[row.chosen].model_copy(update=told)
+    return found
+
+
 def _teaching(session: Session, line: str, session_cap: float) -> list[PairRow]:
-    examined, held_out = examined_questions(session), _held_out_tasks(session, line)
+    examined, (held_out, _) = examined_questions(session), held_out_places(session, line)
     query = select(PairRow).where(PairRow.line == line, col(PairRow.withdrawn).is_(False))
     rows = [
         row
@@ -105,17 +156,6 @@ def _capped(rows: Sequence[PairRow], sides: Mapping[str, tuple[_Origin, _Origin]
         if seen[name] <= cap:
             kept.append(row)
     return kept
-
-
-def _held_out_tasks(session: Session, line: str) -> frozenset[str]:
-    """Return the tasks of everything a dataset of the line held out: a suite examines on them."""
-    query = (
-        select(col(ExampleRow.body)["task"].as_string())
-        .join(DatasetExampleRow, col(DatasetExampleRow.example) == col(ExampleRow.id))
-        .where(ExampleRow.line == line, DatasetExampleRow.part == "test")
-        .distinct()
-    )
-    return frozenset(task for task in session.exec(query).all() if task)
 
 
 def _origins(session: Session, keys: Sequence[str]) -> dict[str, _Origin]:

@@ -56,9 +56,13 @@ def reports(session: Session, line: str | None = None, adapter: str | None = Non
 
 def newest_report(session: Session, line: str) -> StoredReport | None:
     """Return the last report of a line."""
-    query = select(ReportRow).where(ReportRow.line == line).order_by(col(ReportRow.seq).desc()).limit(1)
-    row = session.exec(query).first()
-    return _stored(row) if row else None
+    return next(iter(last_reports(session, line, 1)), None)
+
+
+def last_reports(session: Session, line: str, limit: int) -> list[StoredReport]:
+    """Return the last reports of a line, newest first."""
+    query = select(ReportRow).where(ReportRow.line == line).order_by(col(ReportRow.seq).desc()).limit(limit)
+    return [_stored(row) for row in session.exec(query).all()]
 
 
 def spent_on(session: Session, suite: str) -> tuple[int, float]:

@@ -1,5 +1,6 @@
 """Training runs, pinned bases and published adapters."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlmodel import Session, col, select
 from flywheel.core.frozen import Frozen
 from flywheel.core.training import AdapterManifest, TrainSpec
 from flywheel.store.stores import insert_new
-from flywheel.store.tables import AdapterRow, BaseRow, ReportRow, RunRow
+from flywheel.store.tables import AdapterRow, BasePartRow, BaseRow, ReportRow, RunRow
 
 
 class Run(Frozen):
@@ -46,9 +47,20 @@ def pinned_base(session: Session, name: str) -> str | None:
     return row.fingerprint if row else None
 
 
+def pinned_parts(session: Session, name: str) -> dict[str, str]:
+    """Return the fingerprints of a pinned base's parts; none for one that was pinned before they were told apart."""
+    found = session.exec(select(BasePartRow).where(BasePartRow.base == name)).all()
+    return {row.part: row.fingerprint for row in found}
+
+
 def pin_base(session: Session, name: str, path: str, fingerprint: str, seq: int) -> None:
     """Pin a base for good."""
     insert_new(session, BaseRow, [{"name": name, "path": path, "fingerprint": fingerprint, "seq": seq}])
+
+
+def pin_parts(session: Session, name: str, parts: Mapping[str, str]) -> None:
+    """Pin the parts of a base for good."""
+    insert_new(session, BasePartRow, [{"base": name, "part": part, "fingerprint": of} for part, of in parts.items()])
 
 
 def start_run(session: Session, spec: TrainSpec, at: datetime, seq: int) -> None:
@@ -72,11 +84,14 @@ def start_run(session: Session, spec: TrainSpec, at: datetime, seq: int) -> None
     )
 
 
-def end_run(session: Session, run_id: str, at: datetime, result: dict[str, Any], error: str = "") -> None:
-    """Record how a run ended."""
+def end_run(  # what a run ended with
+    session: Session, run_id: str, at: datetime, result: dict[str, Any], error: str = "", state: str = ""
+) -> None:
+    """Record how a run ended: finished, or failed with an error, or as `state` says."""
     row = session.get(RunRow, run_id)
     if row is not None:
-        row.state, row.finished_at, row.result, row.error = "failed" if error else "finished", at, result, error
+        row.state = state or ("failed" if error else "finished")
+        row.finished_at, row.result, row.error = at, result, error
         session.add(row)
         session.flush()
 
@@ -101,8 +116,9 @@ def run_of_dataset(session: Session, dataset: str) -> Run | None:
 
 
 def failed_runs_of(session: Session, dataset: str) -> int:
-    """Count the runs on a dataset that failed."""
-    query = select(func.count()).select_from(RunRow).where(RunRow.dataset == dataset, RunRow.state == "failed")
+    """Count the runs on a dataset that failed or were cancelled."""
+    ended = col(RunRow.state).in_(["failed", "cancelled"])
+    query = select(func.count()).select_from(RunRow).where(RunRow.dataset == dataset, ended)
     return session.exec(query).one()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from flywheel.core.frozen import Frozen
+from flywheel.store.datasets import ANSWER_PARTS
 from flywheel.store.evidence_tables import SupersessionRow
 from flywheel.store.stores import insert_new
 from flywheel.store.tables import (
@@ -19,7 +20,7 @@ from flywheel.store.tables import (
     SuiteRow,
 )
 
-TAUGHT = ("train", "valid")
+TAUGHT = ("train", "valid", *ANSWER_PARTS)
 _NAMES_A_QUERY = 400
 
 

@@ -190,6 +190,15 @@ class BaseRow(SQLModel, table=True):
     seq: int = Field(sa_type=BigInteger)
 
 
+class BasePartRow(SQLModel, table=True):
+    """The fingerprint of one part of a pinned base: its weights, its tokenizer, how it is quantised, the rest."""
+
+    __tablename__ = "base_parts"
+    base: str = Field(primary_key=True)
+    part: str = Field(primary_key=True)
+    fingerprint: str
+
+
 class RunRow(SQLModel, table=True):
     """A training run."""
 

@@ -15,6 +15,7 @@ from flywheel.store.datasets import last_watermark
 from flywheel.store.evidence_tables import DepartureRow
 from flywheel.store.forgets import Doomed, carriers
 from flywheel.store.join_tables import CapturedCallRow, UnjoinedOutcomeRow
+from flywheel.store.judgements import drop_judgements
 from flywheel.store.outcomes import reconsider
 from flywheel.store.pairings import delete_pairs_of
 from flywheel.store.sketches import forget_sketches
@@ -32,6 +33,7 @@ def wipe(session: Session, outcomes: Sequence[Doomed], examples: Sequence[str]) 
     keys = [one.key for one in outcomes]
     for line, pairs in sorted(delete_pairs_of(session, keys).items()):
         add_to_counter(session, f"line:{line}", "pairs", -pairs)
+    drop_judgements(session, keys)
     _wipe_examples(session, examples)
     _hand_over(session, frozenset(keys))
     for table, column in ((DepartureRow, DepartureRow.outcome), (CapturedCallRow, CapturedCallRow.outcome),

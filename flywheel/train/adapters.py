@@ -9,6 +9,7 @@ from flywheel.core.errors import CorruptError
 from flywheel.core.ids import content_hash
 from flywheel.core.training import AdapterManifest, TrainSpec
 from flywheel.proc.files import file_hash, publish_folder, write_json
+from flywheel.proc.loras import base_shapes, pickle_in, wrong_tensors
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -17,6 +18,9 @@ def read_result(folder: Path) -> dict[str, Any]:
     """Return what a finished run says it left, checked against the bytes that lie there."""
     try:
         result = json.loads((folder / "out" / "result.json").read_bytes())
+        if pickle := pickle_in(folder / "out" / "adapter"):
+            reason = f"the adapter of {folder.name} is refused: {pickle} is a pickle, which runs code when it is read"
+            raise CorruptError(reason, "train again")
         found = file_hash(folder / "out" / "adapter" / "adapter_model.safetensors")
     except (OSError, ValueError) as error:
         raise CorruptError(f"the run in {folder.name} left no readable result: {error}", "train again") from error
@@ -45,6 +49,19 @@ def describe(spec: TrainSpec, number: int, source: Path) -> AdapterManifest:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptError(f"the adapter of {spec.run_id} cannot be described: {error}", "train again") from error
+
+
+def refuse_unsound(manifest: AdapterManifest, source: Path, base: Path) -> None:
+    """Raise CorruptError, by name, for an adapter that no server should ever read.
+
+    It is torn, it holds numbers that are none, or its shapes are those of another base.
+    """
+    try:
+        wrong = wrong_tensors(source, manifest.rank, manifest.target_modules, base_shapes(base))
+    except CorruptError as error:
+        wrong = error.message
+    if wrong:
+        raise CorruptError(f"the adapter of {manifest.run} is refused: {wrong}", "train again")
 
 
 def publish(manifest: AdapterManifest, source: Path, adapters: Path) -> Path:

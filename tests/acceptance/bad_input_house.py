@@ -29,6 +29,7 @@ from flywheel.store.stores import open_store, sqlite_url
 
 HIDDEN, RANK = 4, 2
 MODULE = "model.layers.0.self_attn.q_proj"
+HALVES = {"A": (RANK, HIDDEN), "B": (HIDDEN, RANK)}
 NAN = float("nan")
 
 DAEMON = """
@@ -41,9 +42,18 @@ look_seconds = 1
 TRAINER = """#!/bin/sh
 mkdir -p out/adapter
 echo '{"r": 2, "target_modules": ["q_proj"]}' > out/adapter/adapter_config.json
-cp "$2" out/adapter/adapter_model.safetensors
+cp "$0.safetensors" out/adapter/adapter_model.safetensors
 sha=$(sha256sum < out/adapter/adapter_model.safetensors | cut -d' ' -f1)
 echo "{\\"sha256\\": \\"$sha\\", \\"loss\\": 0.5, \\"steps\\": 7}" > out/result.json
+"""
+
+
+#: What stands before every such script: called for the check before a run, it saw nothing wrong.
+CHECK = """case "$1" in *preflight.py)
+mkdir -p out
+echo '{"base": {"config": {"eos_token_id": 1}}, "tokenizer": {"eos": "e", "eos_id": 1, "pad": "p", "pad_id": 2,
+"ending": "e", "ending_id": 1}, "files": [{"name": "train", "rows": 1}]}' > out/facts.json
+exit 0;; esac
 """
 
 
@@ -202,10 +212,9 @@ class BadWorld(World):
         """Publish an adapter and move it along; `more` happens before its files are hashed, `damage` after."""
         folder = self.home / "adapters" / LINE / f"{number}-x"
         folder.mkdir(parents=True)
-        halves = {"A": (RANK, HIDDEN), "B": (HIDDEN, RANK)}
         write_tensors(
             folder / "adapter_model.safetensors",
-            {f"base_model.model.{MODULE}.lora_{half}.weight": (shape, value) for half, shape in halves.items()},
+            {f"base_model.model.{MODULE}.lora_{half}.weight": (shape, value) for half, shape in HALVES.items()},
         )
         config = {"peft_type": "LORA", "r": RANK, "lora_alpha": 4, "target_modules": ["q_proj"], "bias": "none"}
         (folder / "adapter_config.json").write_text(json.dumps(config))
@@ -247,8 +256,12 @@ class BadWorld(World):
     def write_trainer(self, text: str) -> None:
         """Put the script in place."""
         path = self.home / "trainer"
-        path.write_text(text)
+        path.write_text(text.replace("#!/bin/sh\n", f"#!/bin/sh\n{CHECK}", 1))
         path.chmod(0o755)
+        write_tensors(
+            path.with_name("trainer.safetensors"),
+            {f"base_model.model.{MODULE}.lora_{half}.weight": (shape, 0.5) for half, shape in HALVES.items()},
+        )
 
     def pointed(self) -> dict[str, float]:
         """Where the alias points by the file the gateway reads."""

@@ -21,7 +21,8 @@ def model(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     port = free_port()
     with Processes(tmp_path_factory.mktemp("double")) as processes:
         argv = double_command(train_python(), tiny_base, worlds.BASE, port)
-        processes.start("double", argv, {**ENV, "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"})
+        doors = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "VLLM_SERVER_DEV_MODE": "True"}
+        processes.start("double", argv, {**ENV, **doors})
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(f"{url}/health"), 120, "the double", lambda: processes.check("double"))
         yield Model(url=url, base=tiny_base)

@@ -91,6 +91,7 @@ def test_a_profile_counts_rows_and_examples():
         "rehearsed": 1,
         "tool_rows": 2,
         "sha256": "x",
+        "good": None,
     }
     assert found.labels.names == {"negative": 1, "positive": 1}
     assert found.languages.names == {"none": 1, "rust": 1}

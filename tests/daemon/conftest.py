@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import structlog
 from daemon_house import House
+from daemon_yard import Yard
 
+from flywheel.proc import children
+from flywheel.store import jobs as rows
 from flywheel.store.stores import Store, open_store, sqlite_url
 
 
@@ -35,3 +38,14 @@ def house(store: Store) -> House:
 def _quiet() -> Iterator[None]:
     with structlog.testing.capture_logs():
         yield
+
+
+@pytest.fixture
+def yard(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+    monkeypatch.setattr("flywheel.daemon.works._LOOK_SECONDS", 0.02)
+    yard = Yard(store, tmp_path)
+    yield yard
+    with store.read() as session:
+        left = [job.process for job in rows.open_jobs(session) if job.process is not None]
+    for process in left:
+        children.end(process, force=True)

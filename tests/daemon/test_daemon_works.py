@@ -5,97 +5,17 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from daemon_yard import RESULT, WAIT, Yard, ended, until
 
-from flywheel.core.clocks import ManualClock
 from flywheel.core.errors import ResourceError
-from flywheel.core.jobs import Job, JobState, ProcessMark
-from flywheel.core.steps import Steps
-from flywheel.daemon.works import WorkLimits, Works
+from flywheel.core.jobs import JobState, ProcessMark
 from flywheel.proc import children
 from flywheel.store import jobs as rows
-from flywheel.store.ledger import events
-from flywheel.store.stores import Store
-
-RESULT = "mkdir -p out && echo '{}' > out/result.json"
-WAIT = "echo x >> starts; while [ ! -e go ]; do sleep 0.02; done; " + RESULT
-
-
-class Yard:
-    """A store with jobs, and daemons that come and go on it."""
-
-    def __init__(self, store: Store, folder: Path) -> None:
-        self.store = store
-        self.folder = folder
-        self.clock = ManualClock()
-        self.woken: list[str] = []
-        self.heard: list[str] = []
-
-    def works(self, **limits: Any) -> Works:
-        """Return a daemon's works with these limits."""
-        limits = {"nice": 0, "attempts": 3} | limits
-        return Works(self.store, self.clock, Steps(self.heard.append), WorkLimits(**limits), self.woken.append)
-
-    def job(self, script: str, name: str = "job-1", kind: str = "train", **given: Any) -> str:
-        """Enqueue a job that runs a shell script."""
-        folder = self.folder / name
-        folder.mkdir(exist_ok=True)
-        spec = {"argv": ["sh", "-c", script], "env": {"ANSWER": "42"}, "result": "out/result.json"} | given.pop(
-            "spec", {}
-        )
-        values = {"state": JobState.QUEUED, "folder": str(folder), "spec": spec, "cause": 9} | given
-        with self.store.write() as session:
-            rows.enqueue(session, Job(id=name, kind=kind, line="l", subject="run-1", **values))
-        return name
-
-    def read(self, name: str = "job-1") -> Job:
-        """Return the job as it stands."""
-        with self.store.read() as session:
-            found = rows.job_by_id(session, name)
-        assert found is not None
-        return found
-
-    def starts(self, name: str = "job-1") -> int:
-        """Count how often the script was begun."""
-        path = self.folder / name / "starts"
-        return len(path.read_text().split()) if path.exists() else 0
-
-    def go(self, name: str = "job-1") -> None:
-        """Let the script end."""
-        (self.folder / name / "go").touch()
-
-    def resumed(self) -> list[int | None]:
-        """Return the causes of every resumption on record."""
-        with self.store.read() as session:
-            return [event.cause for event in events(session, kinds=["train.run_resumed"])]
-
-
-@pytest.fixture
-def yard(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
-    monkeypatch.setattr("flywheel.daemon.works._LOOK_SECONDS", 0.02)
-    yard = Yard(store, tmp_path)
-    yield yard
-    with store.read() as session:
-        left = [job.process for job in rows.open_jobs(session) if job.process is not None]
-    for process in left:
-        children.end(process, force=True)
-
-
-async def until(works: Works, check: Callable[[], bool], seconds: float = 20) -> None:
-    """Tend the works, as the daemon does after every wake-up, until something is so."""
-    async with asyncio.timeout(seconds):
-        while not check():
-            works.tend()
-            await asyncio.sleep(0.01)
-
-
-def ended(yard: Yard, name: str = "job-1") -> Callable[[], bool]:
-    return lambda: yard.read(name).state in {JobState.FINISHED, JobState.FAILED}
 
 
 @pytest.mark.asyncio
@@ -121,13 +41,15 @@ async def test_progress_is_kept_while_it_runs(yard: Yard) -> None:
 
     def renewed() -> bool:
         yard.clock.advance(1.1)
-        return yard.read().progress == {"step": 3, "of": 9}
+        told = yard.read().progress
+        return {key: told.get(key) for key in ("step", "of")} == {"step": 3, "of": 9} and told["worked_seconds"] > 1
 
     await until(works, renewed)
     lease = yard.read().lease_until
     assert lease is not None
     assert lease > yard.clock.now() + timedelta(seconds=30)
     assert works.running == ("job-1",)
+    assert "x" not in yard.read().progress
     yard.go()
     await until(works, ended(yard))
 

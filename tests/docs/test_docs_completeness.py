@@ -23,6 +23,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[[sources]]`": GenericSource,
     "`[[servers]]`": s.ServerSettings,
     "`[gateway]`": s.GatewaySection,
+    "`[gpu]`": s.GpuSection,
+    "`[preflight]`": s.PreflightSection,
+    "`[export]`": s.ExportSection,
     "`[daemon]`": s.DaemonSection,
 }
 REQUIREMENTS = [

@@ -60,11 +60,11 @@ class World:
             ])  # fmt: skip
         return manifest
 
-    def register(self, number, *, warm=True, server=SERVER):
+    def register(self, number, *, warm=True, server=SERVER, base="tiny"):
         """Do what train, rollout and serve do; return the event's number."""
         name = f"scope@{number}"
         manifest = AdapterManifest(
-            hash=f"{number:064d}", line="scope", number=number, run=f"run-{number}", dataset="d", base_name="tiny",
+            hash=f"{number:064d}", line="scope", number=number, run=f"run-{number}", dataset="d", base_name=base,
             base_fingerprint="f", rank=8, target_modules=("q_proj",), files={},
         )  # fmt: skip
         with self.store.write() as session:

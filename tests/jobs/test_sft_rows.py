@@ -21,14 +21,14 @@ TEMPLATE = """{%- if tools %}{{- '<|im_start|>system\\n# Tools\\n' }}
 {%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"""
 TOKENIZE = """
 import json, sys; sys.path.insert(0, sys.argv[1])
-import sft_rows, sft_specs
+import sft_rows, train_specs
 from pathlib import Path
 from transformers import AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[2])
 for path in sys.argv[3:]:
     try:
         rows = sft_rows.read(Path(path), tokenizer, 4096)
-    except sft_specs.MisuseError as error:
+    except train_specs.MisuseError as error:
         print(json.dumps(str(error)))
         continue
     for row in rows:

@@ -46,7 +46,7 @@ def unbroken(tiny_base: Path, rows: Path, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("unbroken")
     body = spec(tiny_base, rows, folder / "out", save_steps=SAVE)
     before = digests(tiny_base)
-    done = run("train_sft.py", write_spec(folder / "spec.json", body), python=train_python())
+    done = run("train_adapter.py", write_spec(folder / "spec.json", body), python=train_python())
     assert done.returncode == 0, done.stdout + done.stderr
     assert digests(tiny_base) == before
     return folder, events(done.stdout)
@@ -55,7 +55,7 @@ def unbroken(tiny_base: Path, rows: Path, tmp_path_factory: pytest.TempPathFacto
 @contextmanager
 def running(path: Path) -> Iterator["subprocess.Popen[str]"]:
     """Yield a run in progress that does not outlive the test."""
-    line = command("train_sft.py", path, python=train_python())
+    line = command("train_adapter.py", path, python=train_python())
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(line, env=environment(), text=True, **pipes) as process:
         try:
@@ -90,7 +90,7 @@ def weights(folder: Path) -> bytes:
 
 def refusal(path: Path) -> str:
     """Return the one line with which a run says no."""
-    done = run("train_sft.py", path, python=train_python())
+    done = run("train_adapter.py", path, python=train_python())
     (said,) = events(done.stdout)
     assert (done.returncode, said["event"]) == (2, "failed")
     return said["error"]
@@ -126,7 +126,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
 ) -> None:
     """Kill -9 in mid run costs time, never the result."""
     path = start_and_kill(tiny_base, rows, tmp_path, step=2 * SAVE + 2)
-    done = run("train_sft.py", path, python=train_python())
+    done = run("train_adapter.py", path, python=train_python())
     resumed = events(done.stdout)[0]["resumed_from"]
     assert resumed >= 2 * SAVE
     assert resumed % SAVE == 0
@@ -144,7 +144,7 @@ def test_checkpoints_that_do_not_verify_are_not_trusted(
     shutil.copytree(sealed, half, ignore=shutil.ignore_patterns("optimizer.pt", "manifest.json"))
     shutil.copytree(sealed, altered, dirs_exist_ok=True)
     (altered / "scheduler.pt").write_bytes(b"something else")
-    done = run("train_sft.py", path, python=train_python())
+    done = run("train_adapter.py", path, python=train_python())
     assert events(done.stdout)[0]["resumed_from"] == 2 * SAVE
     assert not half.exists()
     assert weights(tmp_path) == weights(unbroken[0])
@@ -165,7 +165,7 @@ def test_sigterm_ends_a_run_quickly_and_without_a_result(tiny_base: Path, rows: 
 def test_a_finished_run_is_not_run_again(unbroken: tuple[Path, list[Json]]) -> None:
     """Starting once more is harmless, at once, and needs no torch."""
     before = digests(unbroken[0])
-    done = run("train_sft.py", unbroken[0] / "spec.json")
+    done = run("train_adapter.py", unbroken[0] / "spec.json")
     assert done.returncode == 0
     assert [event["event"] for event in events(done.stdout)] == ["finished"]
     assert digests(unbroken[0]) == before
@@ -184,7 +184,7 @@ def test_the_best_step_is_kept_when_there_is_patience(tiny_base: Path, rows: Pat
     valid = write_rows(tmp_path / "valid.jsonl", conversations(tasks(16, seed=3, start=5000)))
     settings = {"eval_steps": 2, "save_steps": 2, "patience": 1, "learning_rate": 0.2, "epochs": 4}
     body = {**spec(tiny_base, rows, tmp_path / "out", **settings), "valid": str(valid)}
-    done = run("train_sft.py", write_spec(tmp_path / "spec.json", body), python=train_python())
+    done = run("train_adapter.py", write_spec(tmp_path / "spec.json", body), python=train_python())
     said = events(done.stdout)
     losses = {event["step"]: event["loss"] for event in said if event["event"] == "eval"}
     assert said[-1]["steps"] < 4 * STEPS
@@ -256,8 +256,9 @@ SAMPLER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import sft_specs, train_sft
-trainer = train_sft._trainer(sft_specs.read(Path(sys.argv[2])))
+import stage_runs, train_specs, train_stages
+spec = train_specs.read(Path(sys.argv[2]))
+trainer = stage_runs._trainer(spec, train_stages.stages(spec)[0], 0, 0)
 print("order", list(trainer._get_train_sampler(trainer.train_dataset)))
 """
 
@@ -267,7 +268,7 @@ def test_a_curriculum_is_gone_through_in_its_order(tiny_base: Path, tmp_path: Pa
     """Ordered rows are trained as they stand; all others are shuffled."""
     few = write_rows(tmp_path / "train.jsonl", conversations(tasks(24, seed=4)))
     path = write_spec(tmp_path / "spec.json", {**spec(tiny_base, few, tmp_path / "out"), "ordered": ordered})
-    line = [train_python(), "-c", SAMPLER, str(Path(command("train_sft.py")[1]).parent), str(path)]
+    line = [train_python(), "-c", SAMPLER, str(Path(command("train_adapter.py")[1]).parent), str(path)]
     done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=280, check=False)
     (order,) = [json.loads(row[6:]) for row in done.stdout.splitlines() if row.startswith("order ")] or [done.stderr]
     assert sorted(order) == list(range(24)), order

@@ -16,8 +16,10 @@ from flywheel.policy.guardrails import Guardrail
 from flywheel.policy.loading import check_policies, load_cases, load_policies, run_cases
 from flywheel.policy.meanings import meaning_of
 from flywheel.policy.predicates import Predicate
+from flywheel.policy.remedies import Remedy
 
 ROOT = Path(__file__).parents[2]
+SINGULAR = {"lines": "line", "gates": "gate", "rollouts": "rollout", "remedies": "remedy"}
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "policies.md").read_text(encoding="utf-8")
 
@@ -80,6 +82,7 @@ def test_every_condition_kind_is_listed_with_an_example_that_works(tmp_path: Pat
         ("The keys of a line", Line),
         ("The keys of a gate", Gate),
         ("The keys of a rollout", RolloutPlan),
+        ("The keys of a remedy", Remedy),
     ],
 )
 def test_every_key_is_listed_with_its_meaning(heading: str, model: type[BaseModel]) -> None:
@@ -88,11 +91,11 @@ def test_every_key_is_listed_with_its_meaning(heading: str, model: type[BaseMode
     assert listed == leaves(model)
 
 
-@pytest.mark.parametrize("folder", ["lines", "gates", "rollouts"])
+@pytest.mark.parametrize("folder", ["lines", "gates", "rollouts", "remedies"])
 def test_everything_shipped_is_named(folder: str) -> None:
     """Whoever reads the page knows what comes with the package."""
     shipped = getattr(load_policies(ROOT / "policies"), folder)
-    section = PAGE.split(f"\n## The keys of a {folder.removesuffix('s')}\n")[1].split("\n## ")[0]
+    section = PAGE.split(f"\n## The keys of a {SINGULAR[folder]}\n")[1].split("\n## ")[0]
     assert all(f"`{name}`" in section.split("| key |")[0] for name in shipped)
 
 

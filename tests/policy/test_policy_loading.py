@@ -136,7 +136,7 @@ def test_what_would_not_be_read_is_told_of(policies: Path) -> None:
     told = [str(problem) for problem in check_policies(policies)]
     assert told == [
         "line: this folder is not read, did you mean 'lines'?",
-        "tools.toml: not read here: it belongs into guardrails, lines, gates, rollouts",
+        "tools.toml: not read here: it belongs into guardrails, lines, gates, rollouts, remedies",
     ]
 
 

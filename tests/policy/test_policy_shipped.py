@@ -29,7 +29,8 @@ SOUND: Facts = {
     "dataset.new_group_share": None, "dataset.replay_share": 0.0, "dataset.shares_with_suites": 0,
     "dataset.teacher_share": 0.0, "ladder.lowest_other_rung": 3, "line.is_planning": False,
     "line.minimum_examples": 100, "line.rounds_without_gain": 0, "line.rung": 3, "line.runs_per_day": 2,
-    "line.runs_today": 0, "machine.gpus": 1, "parent.exists": False, "suite.exists": True,
+    "line.runs_today": 0, "line.spare_disk_gib": 1.0, "machine.free_disk_gib": 40.0, "machine.gpus": 1,
+    "parent.exists": False, "suite.exists": True,
 }  # fmt: skip
 
 
@@ -76,9 +77,12 @@ def test_every_guardrail_gives_a_reason_worth_reading(name: str) -> None:
 def test_the_design_s_guardrails_all_ship() -> None:
     """Everything the design lists is there; two more close the gap that an unknown override would leave."""
     assert set(RAILS) == {
-        "accumulate-never-replace", "base-not-an-adapter", "domain-cap", "first-promotion-approved",
-        "foreign-repo-cap", "frozen-base", "gpu-idle-window", "minimum-examples", "override-known", "planning-last",
-        "plateau-needs-diversity", "promotions-known", "proven-before-canary", "replay-share", "runs-a-day",
+        "accumulate-never-replace", "base-not-an-adapter", "data-of-its-base", "disk-low", "domain-cap",
+        "first-promotion-approved",
+        "foreign-repo-cap", "frozen-base", "gpu-idle-window", "minimum-examples",
+        "minimum-judgements", "minimum-pairs", "override-known", "planning-last",
+        "plateau-needs-diversity", "promotions-known", "proven-before-canary", "quiet-before-training",
+        "replay-share", "runs-a-day",
         "session-cap", "suite-before-training", "suite-not-exhausted", "teacher-below-6b",
     }  # fmt: skip
 

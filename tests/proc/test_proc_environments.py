@@ -11,7 +11,15 @@ import pytest
 
 from flywheel.core.errors import MisuseError, PermanentError
 from flywheel.proc import environments
-from flywheel.proc.environments import KINDS, MARKER, Environment, create, environment, why_not
+from flywheel.proc.environments import (
+    KINDS,
+    MARKER,
+    TRAINER_KINDS,
+    Environment,
+    create,
+    environment,
+    why_not,
+)
 
 LOCKS = Path(environments.__file__).parent.parent / "locks"
 
@@ -80,6 +88,11 @@ def fake(tmp_path: Path, kind: environments.Kind = "serve", flavour: environment
         ("serve", "cpu", "darwin", "arm64", True, "no vLLM build runs on"),
         ("train", "cpu", "darwin", "arm64", False, ""),
         ("core", "cpu", "win32", "x", False, ""),
+        ("mlx", "cpu", "darwin", "arm64", False, ""),
+        ("mlx", "cpu", "darwin", "x86_64", False, "needs Apple silicon, this machine is x86_64"),
+        ("mlx", "cpu", "linux", "x86_64", False, ""),
+        ("mlx", "cpu", "win32", "x", False, "no MLX build runs on"),
+        ("unsloth", "cuda", "linux", "x86_64", False, ""),
     ],
 )
 def test_why_not_is_said_before_anything_is_built(
@@ -124,13 +137,23 @@ def test_every_shipped_lock_pins_every_package_once(lock: Path) -> None:
     ] == []
     names = [re.split(r"[=\[]", line)[0].lower().replace("_", "-") for line in rest]
     assert len(names) == len(set(names))
-    assert bool(torch) == lock.name.startswith(("train", "serve"))
+    assert bool(torch) == lock.name.startswith(("train", "serve", "unsloth", "llama-factory"))
 
 
-@pytest.mark.parametrize(("kind", "flavour"), [(k, f) for k in KINDS for f in ("cpu", "cuda")])
+@pytest.mark.parametrize(("kind", "flavour"), [(k, f) for k in (*KINDS, *TRAINER_KINDS) for f in ("cpu", "cuda")])
 def test_every_environment_has_its_lock(kind: environments.Kind, flavour: environments.Flavour) -> None:
     """What can be asked for can be built."""
     assert environment(kind, flavour).lock.is_file()
+
+
+@pytest.mark.parametrize(("system", "lock"), [("darwin", "mlx-metal.lock"), ("linux", "mlx-cpu.lock")])
+def test_mlx_has_one_build_for_a_system(system: str, lock: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever GPU is asked for or there, a Mac gets Metal and another machine the plain CPU build."""
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(environments, "has_cuda", lambda: True)
+    for flavour in ("cuda", "cpu", None):
+        env = environment("mlx", flavour)
+        assert (env.flavour, env.lock.name) == ("cpu", lock)
 
 
 def wheel(path: Path) -> None:

@@ -17,6 +17,7 @@ from flywheel.core.serving import ModelServer
 from flywheel.core.training import AdapterManifest, Base
 from flywheel.proc.files import file_hash
 from flywheel.serve.run import ServeRoom
+from flywheel.serve.sharing import Terms
 from flywheel.serve.sites import Site
 from flywheel.store import releases as release_rows
 from flywheel.store.ledger import append, events
@@ -94,6 +95,9 @@ class ScriptedServer:
         self.load_status = self.ask_status = self.base_status = 200
         self.seconds = 0.0
         self.runtime = True
+        self.sleeps = True
+        self.asleep = False
+        self.told = []
         self.url = ""
         self._runner = None
         self._port = 0
@@ -103,6 +107,10 @@ class ScriptedServer:
         app = web.Application()
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._chat)
+        if self.sleeps:
+            app.router.add_post("/sleep", self._sleep)
+            app.router.add_post("/wake_up", self._wake)
+            app.router.add_get("/is_sleeping", self._is_sleeping)
         if self.runtime:
             app.router.add_post("/v1/load_lora_adapter", self._load)
             app.router.add_post("/v1/unload_lora_adapter", self._unload)
@@ -118,6 +126,19 @@ class ScriptedServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    async def _sleep(self, request):
+        self.told.append("sleep")
+        self.asleep = True
+        return web.json_response({"status": "sleeping", "level": 1})
+
+    async def _wake(self, request):
+        self.told.append("wake")
+        self.asleep = False
+        return web.json_response({"status": "awake", "tags": None})
+
+    async def _is_sleeping(self, request):
+        return web.json_response({"is_sleeping": self.asleep})
 
     async def _models(self, request):
         await asyncio.sleep(self.seconds)
@@ -146,6 +167,7 @@ class ScriptedServer:
 
     async def _chat(self, request):
         name = (await request.json())["model"]
+        assert not self.asleep, "it was asked while it slept"
         self.asked.append(name)
         status = self.base_status if name == self.base else self.ask_status
         if name != self.base and name not in self.adapters:
@@ -162,6 +184,7 @@ class ScriptedGateway:
 
     def __init__(self, routing_file):
         self.in_flight = {}
+        self.calls = {"at_servers": 0, "held": 0, "overdue": 0, "quiet_seconds": 600.0}
         self.version = None
         self.url = ""
         self._file = routing_file
@@ -182,7 +205,7 @@ class ScriptedGateway:
 
     async def _tell(self, request):
         version = self.version if self.version is not None else Routing.parse(self._file.read_bytes()).version
-        return web.json_response({"version": version, "in_flight": self.in_flight, "capture": {}})
+        return web.json_response({"version": version, "in_flight": self.in_flight, "calls": self.calls, "capture": {}})
 
 
 class House:
@@ -199,6 +222,9 @@ class House:
         self.capacity = 4
         self.largest_rank = 16
         self.gateway = None
+        self.gpu = Terms()
+        self.idle = True
+        self.changed = ""
         write_base(home / "base")
         with store.write() as session:
             pin_base(session, "tiny", str(home / "base"), "fp", 0)
@@ -209,8 +235,9 @@ class House:
             ModelServer(url=s.url, max_cpu_loras=self.capacity, max_lora_rank=self.largest_rank) for s in self.servers
         )
         site = Site(adapters=self.home / "adapters", servers=servers, routing_file=self.routing_file,
-                    gateway=self.gateway, look_seconds=0.3, work_seconds=0.5)  # fmt: skip
-        return ServeRoom(self.store, self.clock, lambda: self.lines, self.bases, site)
+                    gateway=self.gateway, look_seconds=0.3, work_seconds=0.5,
+                    gpu=self.gpu, is_idle=lambda: self.idle)  # fmt: skip
+        return ServeRoom(self.store, self.clock, lambda: self.lines, self.bases, site, lambda _: self.changed)
 
     async def server(self):
         """Start another scripted server."""

@@ -9,17 +9,19 @@ from serve_house import HIDDEN, INNER, MODULE, RANK, lora, manifest_of, write_ad
 from flywheel.core.errors import CorruptError, UnavailableError
 from flywheel.core.training import Base
 from flywheel.proc.files import file_hash
-from flywheel.serve.inspections import Demands, base_shapes, inspect
-from flywheel.serve.tensors import first_unsound, read_header
+from flywheel.proc.loras import base_shapes
+from flywheel.proc.tensors import first_unsound, read_header
+from flywheel.serve.inspections import Demands, inspect
 
 WEIGHTS = "adapter_model.safetensors"
+PARTS = {"weights": "a", "tokenizer": "b", "quantisation": "c", "configuration": "d"}
 
 
 @pytest.fixture
 def demands(tmp_path):
     write_base(tmp_path / "base")
     base = Base(name="tiny", path=str(tmp_path / "base"), served_as="tiny-base")
-    return Demands(base=base, pinned="fp", largest_rank=16)
+    return Demands(base=base, pinned="fp", largest_rank=16, parts=PARTS)
 
 
 def inspected(tmp_path, demands, tensors=None, manifest=None, **config):
@@ -95,10 +97,14 @@ def test_a_rank_beyond_the_servers_is_refused(tmp_path, demands):
     ("manifest", "pinned", "words"),
     [
         ({"base_name": "other"}, "fp", "it was trained on base 'other', not on 'tiny'"),
-        ({"base_fingerprint": "zz"}, "fp", "other bytes of base 'tiny'"),
+        ({"base_fingerprint": "zz"}, "fp", "other bytes of base 'tiny' than the pinned ones"),
+        (
+            {"base_fingerprint": "zz", "base_parts": {**PARTS, "tokenizer": "x"}}, "fp",
+            "other bytes of base 'tiny' than the pinned ones: the tokenizer of base 'tiny' changed",
+        ),
         ({}, None, "were never pinned"),
     ],
-)
+)  # fmt: skip
 def test_an_adapter_of_another_base_is_refused(tmp_path, demands, manifest, pinned, words):
     """An adapter never meets a base it was not trained on."""
     pinned_to = demands.model_copy(update={"pinned": pinned})

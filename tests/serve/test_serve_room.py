@@ -159,6 +159,20 @@ async def test_a_server_without_runtime_loading_is_not_the_adapters_fault(stage)
         assert house.events("serve.adapter_refused") == []
 
 
+async def test_nothing_is_loaded_beside_a_base_that_is_not_the_pinned_one(stage):
+    """That is no fault of the adapter: it waits, with what changed, and is loaded when the base is restored."""
+    async with stage() as house:
+        house.changed = "the tokenizer of base 'tiny' changed"
+        name = house.publish(1)
+        reasons = [attempt.reason for attempt in await house.cycle() if isinstance(attempt, Retry)]
+        assert reasons == [f"{house.changed} since it was pinned, and {name} belongs to what it was"]
+        assert house.servers[0].loads == []
+        house.changed = ""
+        await house.settle()
+        assert [loaded for loaded, _ in house.servers[0].loads] == [name]
+        assert house.events("serve.adapter_refused") == []
+
+
 async def test_an_adapter_that_fails_its_checks_never_reaches_a_server(stage):
     """A refusal is one event, with the reason; other adapters go on."""
     async with stage() as house:

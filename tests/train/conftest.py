@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.tiny import tiny_base
 from train_house import House
 
 from flywheel.core.steps import Steps
 from flywheel.store.stores import open_store, sqlite_url
+
+__all__ = ["tiny_base"]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from flywheel.core.jobs import JobState
 from flywheel.core.lines import Line
 from flywheel.store.runs import pinned_base
 from flywheel.train.adapters import is_whole
-from flywheel.train.fingerprints import fingerprint
+from flywheel.train.fingerprints import Prints, fingerprint, prints
 
 pytestmark = pytest.mark.asyncio
 
@@ -261,11 +261,11 @@ async def test_a_held_run_does_not_read_the_base_in_every_cycle(house: House, mo
     """While the files look the same their bytes are read once; before a start they are read anew."""
     read: list[Path] = []
 
-    def counting(base: Path) -> str:
+    def counting(base: Path) -> Prints:
         read.append(base)
-        return fingerprint(base)
+        return prints(base)
 
-    monkeypatch.setattr("flywheel.train.readings.fingerprint", counting)
+    monkeypatch.setattr("flywheel.train.pins.prints", counting)
     house.freeze()
     room = house.room
     for _ in range(3):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,7 +14,7 @@ from flywheel.core.clocks import ManualClock
 from flywheel.core.events import Event
 from flywheel.core.examples import DatasetManifest, Split
 from flywheel.core.facts import Value
-from flywheel.core.jobs import Job
+from flywheel.core.jobs import Ending, Job
 from flywheel.core.lines import Line
 from flywheel.core.rooms import Plan, Proposal
 from flywheel.core.steps import Steps
@@ -33,11 +34,31 @@ TRAINER = """#!/bin/sh
 [ -r "$2" ] || exit 2
 mkdir -p out/adapter
 echo '{"event": "started"}'
-echo '{"r": 16, "target_modules": ["v_proj", "q_proj"]}' > out/adapter/adapter_config.json
-cp "$2" out/adapter/adapter_model.safetensors
+echo '{"r": 2, "target_modules": ["v_proj", "q_proj"]}' > out/adapter/adapter_config.json
+cp "$(dirname "$0")/lora.safetensors" out/adapter/adapter_model.safetensors
 sha=$(sha256sum < out/adapter/adapter_model.safetensors | cut -d' ' -f1)
 echo "{\\"sha256\\": \\"$sha\\", \\"loss\\": 0.5, \\"steps\\": 7}" > out/result.json
 """
+
+
+WIDTH, RANK = 4, 2
+MODULES = ("model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.v_proj")
+BASE = {f"{name}.weight": (WIDTH, WIDTH) for name in MODULES}
+LORA = {
+    f"base_model.model.{name}.lora_{half}.weight": (RANK, WIDTH) if half == "A" else (WIDTH, RANK)
+    for name in MODULES for half in ("A", "B")
+}  # fmt: skip
+
+
+def write_tensors(path: Path, shapes: dict[str, tuple[int, int]], value: float = 0.5) -> None:
+    """Write a safetensors file of F32 tensors of these shapes, all of one value."""
+    header, body = {}, b""
+    for name, shape in shapes.items():
+        data = struct.pack("<f", value) * (shape[0] * shape[1])
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
 
 
 class KilledError(Exception):
@@ -58,6 +79,7 @@ class House:
         python = folder / "python"
         python.write_text(TRAINER)
         python.chmod(0o755)
+        write_tensors(folder / "lora.safetensors", LORA)
         self.places = TrainPlaces(
             datasets=folder / "datasets", runs=folder / "runs", adapters=folder / "adapters", python=python
         )
@@ -73,10 +95,10 @@ class House:
     def _base(self, path: Path) -> Path:
         path.mkdir()
         (path / "config.json").write_text('{"model_type": "tiny"}')
-        (path / "model.safetensors").write_bytes(b"weights")
+        write_tensors(path / "model.safetensors", BASE)
         return path
 
-    def freeze(self, line: str = "l", valid: int = 0, **body: Any) -> tuple[str, int]:
+    def freeze(self, line: str = "l", valid: int = 0, base: str = "", **body: Any) -> tuple[str, int]:
         """Freeze a dataset as curation does; return its hash and the event that told of it."""
         self._datasets += 1
         digest = f"{line}-dataset-{self._datasets}"
@@ -84,7 +106,7 @@ class House:
         splits = {name: Split(rows=count, sha256=self._write(digest, name)) for name, count in rows.items()}
         manifest = DatasetManifest(
             hash=digest, line=line, number=self._datasets, parent=None, splits=splits, examples=17, fresh=9,
-            replayed=3, created_at=self.clock.now(),
+            replayed=3, created_at=self.clock.now(), base=base,
         )  # fmt: skip
         with self.store.write() as session:
             event = Event(kind="curate.dataset_frozen", at=self.clock.now(), line=line, subject=digest, body=body)
@@ -126,7 +148,7 @@ class House:
         assert found is not None
         return found
 
-    def train(self, run: str, error: str = "") -> None:
+    def train(self, run: str, error: str = "", ending: Ending | None = None) -> None:
         """Do what the daemon does with a queued job: run its command in its folder, and say how it ended."""
         job = self.job(run)
         with self.store.write() as session:
@@ -136,7 +158,7 @@ class House:
             env = {**os.environ, **job.spec["env"]}
             subprocess.run(job.spec["argv"], cwd=job.folder, env=env, check=True, capture_output=True)
         with self.store.write() as session:
-            job_rows.finish(session, job.id, token, error)
+            job_rows.finish(session, job.id, token, error, ending)
 
     async def trained(self) -> str:
         """Bring a run to its end; return its name."""

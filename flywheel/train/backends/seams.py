@@ -24,12 +24,13 @@ class Command(Frozen):
 
 
 class Places(Frozen):
-    """Where everything a run needs lies."""
+    """Where everything a run needs lies; `splits` names the parts of the dataset that have rows."""
 
     python: Path
     base: Path
     dataset: Path
     folder: Path
+    splits: frozenset[str] = frozenset()
 
     @property
     def orders(self) -> Path:

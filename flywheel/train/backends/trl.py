@@ -1,11 +1,12 @@
 """TRL and PEFT in the train environment: the default trainer."""
 
 from pathlib import Path
+from types import MappingProxyType
 
-from flywheel.core.training import TrainSpec
+from flywheel.core.training import LEARNED_FROM, TrainSpec
 from flywheel.train.backends.seams import Command, Places
 
-_JOB = Path(__file__).parent.parent.parent / "jobs" / "train_sft.py"
+_JOB = Path(__file__).parent.parent.parent / "jobs" / "train_adapter.py"
 
 ENV = {
     "OMP_NUM_THREADS": "1",  # two threads on a busy machine were measured ten times slower on small models
@@ -18,23 +19,35 @@ ENV = {
 }
 
 
+#: What each part of a dataset that is learned from is evaluated on.
+UNSEEN = MappingProxyType({"train": "valid", "pairs": "pairs_valid", "judged": "judged_valid"})
+
+
 class Trl:
-    """Supervised fine-tuning by `jobs/train_sft.py`."""
+    """Every technique by `jobs/train_adapter.py`."""
 
     def command(self, spec: TrainSpec, places: Places, valid_rows: int) -> Command:
         """Return the command that performs the run."""
+        found = places.splits | ({"valid"} if valid_rows else set())
+        learned = LEARNED_FROM[spec.technique]
+        unseen = [UNSEEN[part] for part in learned if UNSEEN[part] in found]
+        named = {*learned, *unseen}
         # Without rows to validate on there is nothing to evaluate, and nothing to be patient about.
-        unseen = {} if valid_rows else {"eval_steps": 0, "patience": 0}
+        blind = {} if unseen else {"eval_steps": 0, "patience": 0}
         return Command(
             argv=(str(places.python), str(_JOB), str(places.orders)),
             env=ENV,
             orders={
                 "base": str(places.base),
-                "train": str(places.dataset / "train.jsonl"),
-                "valid": str(places.dataset / "valid.jsonl") if valid_rows else None,
                 "out": str(places.folder / "out"),
                 "seed": spec.seed,
+                "technique": spec.technique,
                 "ordered": spec.ordered,
-                "hyperparameters": {**spec.hyperparameters.model_dump(mode="json"), **unseen},
+                "hyperparameters": {**spec.hyperparameters.model_dump(mode="json"), **blind},
+                **{
+                    part: str(places.dataset / f"{part}.jsonl") if part in named else None
+                    for both in UNSEEN.items()
+                    for part in both
+                },
             },
         )
