@@ -3,39 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from flywheel.core.frozen import Frozen
-from flywheel.core.outcomes import Outcome
+from flywheel.sources.task_readings import Refusal, TaskReading
 from flywheel.store.source_marks import Mark
+from flywheel.store.words import Words
+
+__all__ = ["Batch", "Cursor", "PendingTasks", "Reader", "Refusal", "TaskReading"]
 
 Cursor = dict[str, Any]
-
-
-class Refusal(Frozen):
-    """A row that cannot be an outcome: where it stands and why, never what it holds."""
-
-    row: str
-    rule: str
-    reason: str
-
-
-class TaskReading(Frozen):
-    """One task, read whole.
-
-    `settled`: its end is known; `has_row`: the agent still says something about it; `mirrors`: what is stored of the
-    task and not among these outcomes is gone at the source (edited, reverted, deleted) and must teach nobody;
-    `unchanged`: keys of outcomes that are there as they were last handed over, and need not be stored again.
-    """
-
-    task: str
-    first: int
-    settled: bool
-    has_row: bool
-    outcomes: tuple[Outcome, ...]
-    refusals: tuple[Refusal, ...] = ()
-    mirrors: bool = False
-    unchanged: frozenset[str] = frozenset()
 
 
 class Batch(Frozen):
@@ -43,7 +20,7 @@ class Batch(Frozen):
 
     `restarted`: the source is another one than before, row numbers that were remembered mean nothing any more.
     `marks`: how records looked as they were read (None: there is no such record any more); `spoiled`: every mark that
-    is not among them is void.
+    is not among them is void. `words`: what was worked out already of some outcomes' words, by their keys.
     """
 
     tasks: tuple[TaskReading, ...]
@@ -53,6 +30,7 @@ class Batch(Frozen):
     refusals: tuple[Refusal, ...] = ()
     marks: Mapping[str, Mark | None] = Field(default_factory=dict)
     spoiled: bool = False
+    words: SkipValidation[Mapping[str, Words]] = Field(default_factory=dict)
 
 
 class PendingTasks(Protocol):

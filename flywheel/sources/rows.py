@@ -20,8 +20,8 @@ from flywheel.sources.conversations import (
     without_answer,
 )
 from flywheel.sources.labels import Call, label_calls
-from flywheel.sources.readings import Refusal, TaskReading
 from flywheel.sources.settings import GenericSource
+from flywheel.sources.task_readings import Refusal, TaskReading
 
 _TRUE = frozenset({"1", "1.0", "true", "t", "yes", "success", "succeeded", "passed", "ok"})
 _FALSE = frozenset({"0", "0.0", "false", "f", "no", "failure", "failed", "error"})

@@ -135,18 +135,22 @@ class SourcesRoom:
         more = True
         for turn in range(BATCHES_A_TURN):
             try:
-                with without_collections():
-                    batch = self._read(reader, full=full and turn == 0)
+                with without_collections():  # until nothing of the batch is left to be searched
+                    stored, more = self._take_in(reader, full and turn == 0, cause)
             except SourceProblemError as problem:
                 return self._failed(_health(self._kinds[name], name), name, problem, cause)
-            with _read_again_unless_kept(reader), without_collections():
-                stored = self._keep(name, batch, cause)
             self._full.discard(name)
-            new, changed, more = new + stored.new, changed + stored.changed, batch.more
+            new, changed = new + stored.new, changed + stored.changed
             if not more:
                 break
         sentence = f"{name}: {new} new and {changed} changed outcomes" + (", more to read" if more else "")
         return Done(sentence=sentence, changed=bool(new or changed or more), body={"new": new, "changed": changed})
+
+    def _take_in(self, reader: Reader, full: bool, cause: int | None) -> tuple[Ingested, bool]:  # noqa: FBT001 - as above
+        """Read and store one batch; return what that changed, and whether there is more."""
+        batch = self._read(reader, full=full)
+        with _read_again_unless_kept(reader):
+            return self._keep(reader.name, batch, cause), batch.more
 
     def _read(self, reader: Reader, *, full: bool) -> Batch:
         with self._store.read() as session:
@@ -165,7 +169,8 @@ class SourcesRoom:
         with self._store.write() as session:
             kept = self._joins.claim(session, outcomes, found) if self._joins else Claimed(tuple(outcomes))
             given = without_personal(kept.outcomes, self._personal)
-            stored = store_outcomes(session, given, unrevised) + kept.retired + _retire(session, name, batch)
+            stored = store_outcomes(session, given, unrevised, batch.words) + kept.retired
+            stored += _retire(session, name, batch)
             _follow_tasks(session, name, batch)
             _mark(session, name, batch)
             self._refuse(session, name, [*refusals, *kept.refusals], cause)

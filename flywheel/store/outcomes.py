@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field
@@ -17,6 +18,7 @@ from flywheel.store.counters import add_to_counter
 from flywheel.store.departures import note_departure
 from flywheel.store.forgotten import not_forgotten
 from flywheel.store.tables import OutcomeRow
+from flywheel.store.words import Words, known_words
 
 _NAMES_A_QUERY = 500
 _UTC_ENDS = 26  # as SQLite keeps a moment: 2026-01-01 10:00:00.000000, without its zone
@@ -56,8 +58,16 @@ class StoredOutcome(Frozen):
     outcome: Outcome
 
 
-def store_outcomes(session: Session, outcomes: Iterable[Outcome], unrevised: frozenset[str] = frozenset()) -> Ingested:
-    """Store what is new, revise what changed, leave the rest alone; keys in `unrevised` keep the label they have."""
+def store_outcomes(
+    session: Session,
+    outcomes: Iterable[Outcome],
+    unrevised: frozenset[str] = frozenset(),
+    words: Mapping[str, Words] = MappingProxyType({}),
+) -> Ingested:
+    """Store what is new, revise what changed, leave the rest alone; keys in `unrevised` keep the label they have.
+
+    `words` save working them out; those that an outcome does not have any more are not used.
+    """
     by_key = {outcome.key: outcome for outcome in not_forgotten(session, outcomes)}
     known = _known(session, list(by_key))
     new = [outcome for key, outcome in by_key.items() if key not in known]
@@ -65,7 +75,7 @@ def store_outcomes(session: Session, outcomes: Iterable[Outcome], unrevised: fro
         (row, outcome) for key, row in known.items() if (outcome := _revised(row, by_key[key], key in unrevised))
     ]
     counts: Counter[tuple[str, str]] = Counter()
-    _insert(session, new)
+    _insert(session, new, words)
     for (label, line, _), amount in _kinds(new).items():
         _count(counts, line, label, amount)
     for row, outcome in changed:
@@ -253,10 +263,11 @@ def _count(counts: Counter[tuple[str, str]], line: str | None, label: str, amoun
     counts[scope, name] += amount
 
 
-def _insert(session: Session, outcomes: Sequence[Outcome]) -> None:
+def _insert(session: Session, outcomes: Sequence[Outcome], words: Mapping[str, Words]) -> None:
     # Known to be new, in a transaction that began with the writer's lock; the key is unique all the same.
     as_text = session.get_bind().dialect.name == "sqlite"
-    insert_rows(session, OutcomeRow, _COLUMNS, [_row(outcome, as_text=as_text) for outcome in outcomes])
+    rows = [_row(outcome, known_words(outcome, words), as_text=as_text) for outcome in outcomes]
+    insert_rows(session, OutcomeRow, _COLUMNS, rows)
 
 
 def _revise(session: Session, row: OutcomeRow, outcome: Outcome) -> None:
@@ -288,15 +299,9 @@ def _reword(session: Session, row: OutcomeRow, outcome: Outcome) -> bool:
     return not (same and asked_the_same)
 
 
-def _row(outcome: Outcome, *, as_text: bool) -> tuple[Any, ...]:
+def _row(outcome: Outcome, words: Words, *, as_text: bool) -> tuple[Any, ...]:
     """Return the values of a new row in the order of `_COLUMNS`, as the driver takes them."""
-    body = {
-        "messages": _words(outcome),
-        "response": outcome.response,
-        "signals": outcome.labelled.signals,
-        "extra": outcome.extra,
-        **_aside(outcome),
-    }
+    rest = to_json({"signals": outcome.labelled.signals, "extra": outcome.extra, **_aside(outcome)}).decode()
     return (
         outcome.key,
         outcome.source,
@@ -309,12 +314,12 @@ def _row(outcome: Outcome, *, as_text: bool) -> tuple[Any, ...]:
         outcome.line,
         outcome.labelled.label.value,
         outcome.labelled.confidence,
-        prompt_key(outcome.messages),
+        words.question,
         1,
         outcome.line is None,  # what belongs to no line waits for nobody
         outcome.chain,
         False,
-        to_json(body).decode(),
+        f"{words.text},{rest.removeprefix('{')}",
     )
 
 

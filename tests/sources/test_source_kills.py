@@ -3,6 +3,7 @@
 100 kills by default, 1,000 in `make soak`.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -17,7 +18,8 @@ from collections import Counter, defaultdict
 import pytest
 
 KILLS = 1000 if os.environ.get("FLYWHEEL_SOAK") else 100
-LONGEST_LIFE = 0.3  # seconds: some readers die before their first look, some after several
+LONGEST_LIFE = 0.3  # seconds, and longer on a busy machine: some die before their first look, some after several
+PATIENCE = 60
 WRITER = """
 import random, sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
@@ -72,15 +74,29 @@ def start(script, *arguments):
 
 def kill_readers(database, store):
     """Let a reader work for a moment, kill it, and let the next one go on."""
-    chance = random.Random(1)
+    chance, longest = random.Random(1), LONGEST_LIFE
     with start(READER, database, store) as nursery:
-        for _ in range(KILLS):
+        for number in range(KILLS):
             reader = int(nursery.stdout.readline())
-            time.sleep(chance.uniform(0, LONGEST_LIFE))
+            if number == 0:
+                longest = max(longest, seconds_to_the_first_outcome(store))
+            else:
+                time.sleep(chance.uniform(0, longest))
             os.kill(reader, signal.SIGKILL)
         last = int(nursery.stdout.readline())
         nursery.kill()
         os.kill(last, signal.SIGKILL)
+
+
+def seconds_to_the_first_outcome(store):
+    """Return how long a reader that is left in peace takes, store and all."""
+    began = time.monotonic()
+    while time.monotonic() < began + PATIENCE:
+        with contextlib.suppress(sqlite3.OperationalError):  # its tables are not there yet
+            if store.exists() and rows_of(store, "SELECT count(*) FROM outcomes")[0][0]:
+                return time.monotonic() - began
+        time.sleep(0.01)
+    pytest.fail(f"no outcome was stored within {PATIENCE} s")
 
 
 def rows_of(path, query):
