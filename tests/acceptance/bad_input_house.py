@@ -26,6 +26,7 @@ from flywheel.store.datasets import record_dataset
 from flywheel.store.ledger import append
 from flywheel.store.runs import adapter_by_name, pin_base, record_adapter
 from flywheel.store.stores import open_store, sqlite_url
+from flywheel.train.fingerprints import fingerprint
 
 HIDDEN, RANK = 4, 2
 MODULE = "model.layers.0.self_attn.q_proj"
@@ -222,7 +223,8 @@ class BadWorld(World):
         files = {path.name: file_hash(path) for path in folder.iterdir()}
         manifest = AdapterManifest(
             hash=content_hash([files, number]), line=LINE, number=number, run=f"run-{number}", dataset="d",
-            base_name="tiny", base_fingerprint="fp", rank=RANK, target_modules=("q_proj",), files=files,
+            base_name="tiny", base_fingerprint=fingerprint(self.model.base), rank=RANK, target_modules=("q_proj",),
+            files=files,
         )  # fmt: skip
         (folder / "manifest.json").write_text(manifest.model_dump_json())
         damage(folder)
@@ -291,7 +293,7 @@ def _register(
 ) -> None:
     now = SystemClock().now()
     kinds = {"canary": "rollout.canary_started", "active": "rollout.adapter_promoted"}
-    pin_base(session, "tiny", "base", "fp", 0)
+    pin_base(session, "tiny", "base", manifest.base_fingerprint, 0)
     seq = tell(Event(kind="rollout.adapter_registered", at=now, line=LINE, subject=manifest.name))
     record_adapter(session, manifest, str(folder), seq)
     adapter = adapter_by_name(session, manifest.name)
