@@ -87,13 +87,14 @@ class Look:
         changed = [task for task, success in recent.items() if task in known and known[task] != success]
         raw = _by_task(arrived)
         dirty = raw | {task: {task} for task in (*awaited, *overdue, *changed) if task not in raw}
+        if calls_more or tasks_more:  # one batch alone is read before a helper has started
+            self._backlog.helpers.call_in()
         given = list(self._given(dirty, {} if restarted else self._first_rows(arrived)))
         done = {name for one in given for name in one.chunk.names}
         whole = len(done) == len(dirty)
         calls_end = _reached(at["calls"], arrived, done)
         more = not whole or calls_more or tasks_more
-        if more:  # the first batch is read alone: it is there before a helper is
-            self._backlog.helpers.call_in()
+        if more:
             self._look_ahead(calls_end)
         readings, words = self._backlog.collect(given)
         forward = {
