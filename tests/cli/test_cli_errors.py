@@ -40,6 +40,8 @@ NEEDS_STORE = (
     *READING, ("explain", "x"), ("train", "x"), ("adapters", "promote", "x@1"), ("adapters", "approve", "x@1"),
     ("adapters", "rollback", "x@1"), ("adapters", "retire", "x@1"), *((noun, "show", "x") for noun in NOUNS),
     ("datasets", "export", "x", "x", "--to", "messages"), ("forget", "--session", "x", "--dry-run"),
+    ("runs", "cancel", "x"), ("reports", "compare", "x@1"), ("adapters", "fuse", "x@1", "--as", "x"),
+    ("adapters", "check", "x", "--base", "x"), ("adapters", "export", "x@1", "--to", "adapter", "--out", "x"),
 )  # fmt: skip
 NEEDS_SETTINGS = (*NEEDS_STORE, ("policy", "check"), ("policy", "explain", "x"))
 PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("sources", "ingest", "--once"))
@@ -161,7 +163,7 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 def test_the_list_of_commands_here_is_whole() -> None:
     """A new command is added to these tests."""
-    given = {"x", "x@1", "--dry-run", "--once", "--to", "messages", "--session"}
+    given = {"x", "x@1", "--dry-run", "--once", "--to", "messages", "--session", "--as", "--base", "--out", "adapter"}
     known = {tuple(word for word in one if word not in given)
              for one in (*NEEDS_SETTINGS, *PROCESSES)}  # fmt: skip
     alone = {("demo",), ("env", "create"), ("env", "list"), ("sources", "probe"), ("datasets", "validate")}
@@ -230,7 +232,7 @@ def test_bytes_and_folders_are_no_settings(say: Any, house: House) -> None:
 
 
 WRONG_AT_START = {
-    "a line that no policy declares": ('lines = ["zzz"]', ("line 'zzz'", "lines declared: tool-calling")),
+    "a line that no policy declares": ('lines = ["zzz"]', ("line 'zzz'", "lines declared: build-python, ")),
     "a base that is not there": ('lines = ["tool-calling"]', ("base 'main'", "[bases.main]")),
     "policies that are not there": ('policies = "/nowhere"', ("/nowhere: there is no such policies folder",)),
     "a cron line that is none": ('[daemon]\nfull_look = "soon"', ("'soon' is not a cron line",)),
@@ -289,7 +291,7 @@ MISUSED = {
     "explain nothing": ("nothing in the ledger is called 'nothing'", "`flywheel decisions`"),
     "explain 99999999999999999999999": ("nothing in the ledger is called",),
     "explain #7": ("nothing in the ledger is called",),
-    "policy explain zzz": ("there is no line 'zzz'", "lines: tool-calling"),
+    "policy explain zzz": ("there is no line 'zzz'", "lines: build-python, "),
 }
 
 
