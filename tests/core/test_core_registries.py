@@ -43,7 +43,7 @@ def test_events_and_intents_begin_with_a_room() -> None:
 
 def test_events_are_past_and_intents_imperative() -> None:
     """An event ends with a past participle or tells a state; an intent begins with what to do."""
-    irregular = {"frozen", "held", "forgotten"}
+    irregular = {"frozen", "held", "forgotten", "woken"}
     ends = {name.rpartition("_")[2].rpartition(".")[2] for name in EVENTS}
     assert {end for end in ends if not end.endswith(("ed", "made", "back"))} <= irregular
     begins = {name.partition(".")[2].partition("_")[0] for name in INTENTS}
