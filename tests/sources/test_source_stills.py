@@ -62,11 +62,15 @@ class Reader:
         )  # fmt: skip
 
     def look(self) -> str:
-        """Have it look once."""
+        """Have it look, and once more where it says that it tries again."""
         self.close_folder()
-        self.child.stdin.write("look\n")
-        self.child.stdin.flush()
-        return self.child.stdout.readline().strip()
+        for _ in range(3):
+            self.child.stdin.write("look\n")
+            self.child.stdin.flush()
+            found = self.child.stdout.readline().strip()
+            if not found.endswith("it is tried again"):
+                break
+        return found
 
     def close_folder(self) -> None:
         """Take the right to write away; what has it no more is not touched."""
