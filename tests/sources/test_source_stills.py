@@ -26,7 +26,8 @@ watched = WatchedDatabase(Path("agent.db"))
 def look():
     try:
         with watched.reading() as connection:
-            print(connection.execute("SELECT count(*) FROM t").fetchone()[0], watched.version()[0], flush=True)
+            found = connection.execute("SELECT count(*) FROM t").fetchone()[0], watched.version()[0]
+        print(*found, flush=True)  # only now: whoever reads this changes the file at once
     except SourceProblemError as problem:
         print(problem, flush=True)
 for line in sys.stdin:
@@ -62,15 +63,11 @@ class Reader:
         )  # fmt: skip
 
     def look(self) -> str:
-        """Have it look, and once more where it says that it tries again."""
+        """Have it look once."""
         self.close_folder()
-        for _ in range(3):
-            self.child.stdin.write("look\n")
-            self.child.stdin.flush()
-            found = self.child.stdout.readline().strip()
-            if not found.endswith("it is tried again"):
-                break
-        return found
+        self.child.stdin.write("look\n")
+        self.child.stdin.flush()
+        return self.child.stdout.readline().strip()
 
     def close_folder(self) -> None:
         """Take the right to write away; what has it no more is not touched."""
