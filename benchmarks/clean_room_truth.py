@@ -3,16 +3,16 @@
 The definition, made from GROUND_TRUTH.json alone and before any label was looked at, is in docs/sources.md.
 """
 
-# ruff: noqa: D102, D107, D401, ARG002 - methods promised in `truths` and `readings`, and facts told as sentences
+# ruff: noqa: D102, D107, D401 - methods promised in `truths` and `readings`, and facts told as sentences
 
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from truths import Judged, Truth
+from truths import Judged, Truth, everything
 
 from flywheel.core.outcomes import Outcome
 from flywheel.sources.clean_rooms import CleanRoomReader
@@ -24,22 +24,6 @@ CALLS = {CODE: "execute_implement", TEST: "execute_test_implement", DOC: "docume
 ANSWERS = frozenset({*CALLS.values(), "execute_plan", "execute_adjust"})
 
 
-class NobodyWaits:
-    """A list of unfinished tasks that stays empty: everything is read once."""
-
-    def among(self, tasks: Any) -> Mapping[str, int]:
-        return {}
-
-    def newest(self, limit: int) -> Mapping[str, int]:
-        return {}
-
-    def after(self, position: int, limit: int) -> tuple[Mapping[str, int], int]:
-        return {}, 0
-
-    def known(self, tasks: Any) -> frozenset[str]:
-        return frozenset()
-
-
 class CleanRoomTruths:
     """Folders with raw.sqlite, curated.sqlite and GROUND_TRUTH.json. See `truths.Truths`."""
 
@@ -47,16 +31,7 @@ class CleanRoomTruths:
         return (folder / "raw.sqlite").exists() and (folder / "GROUND_TRUTH.json").exists()
 
     def outcomes(self, folder: Path) -> list[Outcome]:
-        reader = CleanRoomReader(CleanRoomSource(name="truth", path=(folder / "raw.sqlite").resolve()))
-        cursor: Mapping[str, Any] = {}
-        found: dict[str, Outcome] = {}
-        more = True
-        while more:
-            batch = reader.read(cursor, NobodyWaits())
-            cursor, more = batch.cursor, batch.more
-            found |= {outcome.key: outcome for task in batch.tasks for outcome in task.outcomes}
-        reader.close()
-        return list(found.values())
+        return everything(CleanRoomReader(CleanRoomSource(name="truth", path=(folder / "raw.sqlite").resolve())))
 
     def judged(self, folder: Path) -> list[Judged]:
         truth = json.loads((folder / "GROUND_TRUTH.json").read_text())

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clean_room_truth import NobodyWaits
-from truths import Judged, Truth
+from truths import Judged, Truth, everything
 
 from flywheel.core.outcomes import Outcome
 from flywheel.sources.fleets import FleetReader
@@ -29,15 +28,7 @@ class FleetTruths:
 
     def outcomes(self, folder: Path) -> list[Outcome]:
         """Ingest the folder's runs."""
-        reader = FleetReader(FleetSource(name="truth", path=(folder / "runs").resolve()))
-        cursor: Mapping[str, Any] = {}
-        found: dict[str, Outcome] = {}
-        more = True
-        while more:
-            batch = reader.read(cursor, NobodyWaits())
-            cursor, more = batch.cursor, batch.more
-            found |= {outcome.key: outcome for task in batch.tasks for outcome in task.outcomes}
-        return list(found.values())
+        return everything(FleetReader(FleetSource(name="truth", path=(folder / "runs").resolve())))
 
     def judged(self, folder: Path) -> list[Judged]:
         """Set each label beside what was served."""

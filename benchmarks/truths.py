@@ -4,11 +4,13 @@ A further kind of folder is added by a class with `accepts` and `judged` in a mo
 `label_truth.TRUTHS`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from flywheel.core.outcomes import Outcome
+from flywheel.sources.readings import Reader
 
 Truth = Literal["good", "bad", "neither", "untold"]
 
@@ -45,3 +47,35 @@ class Truths(Protocol):
     def outcomes(self, folder: Path) -> list[Outcome]:
         """Ingest the folder's records."""
         ...
+
+
+class NobodyWaits:
+    """A list of unfinished tasks that stays empty: everything is read once. See `readings.PendingTasks`."""
+
+    def among(self, tasks: Any) -> Mapping[str, int]:  # noqa: ARG002, D102
+        return {}
+
+    def newest(self, limit: int) -> Mapping[str, int]:  # noqa: ARG002, D102
+        return {}
+
+    def after(self, position: int, limit: int) -> tuple[Mapping[str, int], int]:  # noqa: ARG002, D102
+        return {}, 0
+
+    def known(self, tasks: Any) -> frozenset[str]:  # noqa: ARG002, D102
+        return frozenset()
+
+    def marks(self) -> Mapping[str, Any]:  # noqa: D102
+        return {}
+
+
+def everything(reader: Reader) -> list[Outcome]:
+    """Return what a source brings when it is read from its beginning to its end."""
+    cursor: Mapping[str, Any] = {}
+    found: dict[str, Outcome] = {}
+    more = True
+    while more:
+        batch = reader.read(cursor, NobodyWaits())
+        cursor, more = batch.cursor, batch.more
+        found |= {outcome.key: outcome for task in batch.tasks for outcome in task.outcomes}
+    reader.close()
+    return list(found.values())

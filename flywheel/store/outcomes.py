@@ -171,7 +171,8 @@ def tasks_with_outcomes(session: Session, source: str, tasks: Sequence[str]) -> 
 
 def has_waiting(session: Session, line: str) -> bool:
     """Tell whether curation has outcomes of the line to consider; costs the same at any size."""
-    query = select(OutcomeRow.seq).where(OutcomeRow.line == line, _WAITING)
+    # In the order of the partial index: without it SQLite prefers another one, which holds every outcome of the line.
+    query = select(OutcomeRow.seq).where(OutcomeRow.line == line, _WAITING).order_by(col(OutcomeRow.seq))
     return session.exec(query.limit(1)).first() is not None
 
 
