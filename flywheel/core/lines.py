@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from flywheel.core.examples import Form
 from flywheel.core.frozen import Frozen
 from flywheel.core.training import LEARNED_FROM, Hyperparameters, Technique
+from flywheel.core.verdicts import ProblemKind
 
 Fraction = float
 
@@ -127,7 +128,7 @@ class Gate(Frozen):
 
     name: str
     why: str
-    metric: Literal["tool_call", "exact"] = "tool_call"
+    metric: ProblemKind = "tool_call"
     alpha: float = Field(default=0.05, gt=0, lt=1)
     minimum_problems: int = Field(default=100, ge=2)
     minimum_groups: int = Field(default=10, ge=2)

@@ -8,6 +8,9 @@ from pydantic import Field
 from flywheel.core.frozen import Frozen
 
 
+ProblemKind = Literal["tool_call", "exact", "choice", "items", "edit", "code_io", "code_calls"]
+
+
 class Verdict(StrEnum):
     """Pass, fail, or not enough evidence to say either."""
 
@@ -30,7 +33,7 @@ class Problem(Frozen):
     """One question of a suite, with what counts as right and where it belongs."""
 
     id: str
-    kind: Literal["tool_call", "exact"]
+    kind: ProblemKind
     category: str
     group: str
     messages: tuple[dict[str, str], ...]
