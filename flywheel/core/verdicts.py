@@ -7,7 +7,6 @@ from pydantic import Field
 
 from flywheel.core.frozen import Frozen
 
-
 ProblemKind = Literal["tool_call", "exact", "choice", "items", "edit", "code_io", "code_calls"]
 
 
