@@ -13,11 +13,14 @@ from flywheel.cli import (
     environments,
     evidence,
     examples,
+    executors,
     explanations,
     exports,
     foreigners,
     forgetting,
     fusions,
+    gates,
+    journals,
     outcomes,
     policies,
     profiles,
@@ -25,6 +28,7 @@ from flywheel.cli import (
     services,
     sources,
     statuses,
+    suites,
     trainings,
 )
 from flywheel.cli.contexts import err, out
@@ -58,10 +62,12 @@ def _root(
 app.command("run", epilog="Example: flywheel run --config flywheel.toml")(services.run)
 app.command("cycle", epilog="Example: flywheel cycle --dry-run")(services.cycle)
 app.command("gateway", epilog="Example: flywheel gateway --config flywheel.toml")(services.gateway)
+app.command("executor", epilog="Example: flywheel executor --check")(executors.executor)
 app.command("status", epilog="Example: flywheel status --json")(statuses.status)
 app.command("decisions", epilog="Example: flywheel decisions --follow --kind rollout.")(statuses.decisions)
 app.command("explain", epilog="Example: flywheel explain tool-calling@1")(explanations.explain)
 app.command("train", epilog="Example: flywheel train tool-calling")(requests.train)
+app.command("gate", epilog="Example: flywheel gate ./my-adapter --base main --line tool-calling")(gates.gate)
 app.command("forget", epilog="Example: flywheel forget --session ses_1 --dry-run")(forgetting.forget)
 app.command("demo", epilog="Example: flywheel demo --keep")(demos.demo)
 app.add_typer(policies.app, name="policy")
@@ -73,6 +79,8 @@ _OWN: dict[str, tuple[Command | None, Command]] = {
     "examples": (examples.list_, examples.show),
     "datasets": (None, profiles.show),
     "runs": (None, trainings.show),
+    "reports": (None, journals.show),
+    "suites": (suites.list_, suites.show),
 }
 for _noun in NOUNS:
     _app = noun_app(_noun, *_OWN.get(_noun, ()))
@@ -87,8 +95,11 @@ for _noun in NOUNS:
         trainings.add_to(_app)
     if _noun == "reports":
         comparisons.add_to(_app)
+        journals.add_to(_app)
     if _noun == "datasets":
         datasets.add_to(_app)
+    if _noun == "suites":
+        suites.add_to(_app)
     app.add_typer(_app, name=_noun)
 
 

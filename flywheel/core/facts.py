@@ -95,7 +95,9 @@ FACTS: Mapping[str, FactSpec] = _registry(
         ),
         _fact("report.weakest_category", float, "the last candidate's score in the category where it is lowest"),
         _fact("suite.alpha_left", float, "part of the false-promotion budget the suite still holds"),
+        _fact("suite.due", bool, "the suite is to be replaced: spent, too small, only lent, or a person asked for it"),
         _fact("suite.exists", bool, "a suite was frozen for the line before training"),
+        _fact("suite.next_problems", int, "problems that the suite's successor could be built from now"),
         _fact("suite.problems", int, "problems in the line's suite"),
     ]
 )

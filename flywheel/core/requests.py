@@ -7,7 +7,20 @@ from pydantic import Field
 
 from flywheel.core.frozen import Frozen
 
-RequestKind = Literal["train", "approve", "promote", "roll_back", "retire", "forget", "cancel", "ablate", "fuse"]
+RequestKind = Literal[
+    "train",
+    "approve",
+    "promote",
+    "roll_back",
+    "retire",
+    "forget",
+    "cancel",
+    "ablate",
+    "fuse",
+    "import",
+    "adopt",
+    "rotate",
+]
 
 
 class Request(Frozen):

@@ -1,4 +1,4 @@
-"""What is kept of a text to tell whether another is nearly the same. A value; how it is made, `curate` knows."""
+"""What is kept of a text to tell whether another is nearly the same. A value; `nearness` makes it."""
 
 from typing import NamedTuple
 

@@ -1,5 +1,6 @@
 """What the gate says: measured numbers, and a verdict that states its evidence."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -19,17 +20,25 @@ class Verdict(StrEnum):
 
 
 class Check(Frozen):
-    """One rule of a gate with the number it saw: `points gained 34.2 (needs 5.0)`."""
+    """One rule of a gate with the number it saw: `points gained 34.2 (needs 5.0)`.
+
+    `low` and `high` bound the number, with 95 % confidence, where the rule knows an interval.
+    """
 
     name: str
     verdict: Verdict
     seen: float | None
     needs: str
     sentence: str
+    low: float | None = None
+    high: float | None = None
 
 
 class Problem(Frozen):
-    """One question of a suite, with what counts as right and where it belongs."""
+    """One question of a suite, with what counts as right and where it belongs.
+
+    `time` is when it was asked first or published; `tools` are the schemas that were offered with it.
+    """
 
     id: str
     kind: ProblemKind
@@ -38,6 +47,8 @@ class Problem(Frozen):
     messages: tuple[dict[str, str], ...]
     expected: Any
     prompt_key: str
+    time: datetime | None = None
+    tools: tuple[dict[str, Any], ...] = ()
 
 
 class Report(Frozen):

@@ -6,6 +6,8 @@ from itertools import takewhile
 from flywheel.core.facts import Value
 from flywheel.core.verdicts import Report, Verdict
 
+_FALLS = ("categories", "kept")  # the gate's checks that speak of a category which became worse
+
 
 def diagnose(newest_first: Sequence[Report]) -> dict[str, Value]:
     """Return the facts about a line's last measurement; what was not measured is unknown."""
@@ -24,7 +26,7 @@ def diagnose(newest_first: Sequence[Report]) -> dict[str, Value]:
 
 def category_fell(report: Report) -> bool:
     """Tell whether the gate found a category that became worse."""
-    return any(check.name == "categories" and check.verdict is Verdict.FAIL for check in report.checks)
+    return any(check.name in _FALLS and check.verdict is Verdict.FAIL for check in report.checks)
 
 
 def weakest(report: Report) -> float | None:

@@ -1,79 +1,19 @@
-"""Search-and-replace edits: written, read, applied, and found between two versions of a file. Pure.
+"""Search-and-replace edits as they are written: found between two versions of a file. Pure.
 
-    <edit file="src/add.py">
-    <search>
-        return a - b
-    </search>
-    <replacement>
-        return a + b
-    </replacement>
-    </edit>
-
-A search text occurs exactly once in its file at the moment its edit is applied; an empty one makes a new file. One line
-break on each side of a text belongs to the tags. What the tags themselves cannot hold is no edit: `EditError`.
+How they are read and applied is in `flywheel.core.edits`. What the tags cannot hold is no edit: `EditError`.
 """
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-Span = tuple[int, int]
-
-_EDIT = re.compile(r"<edit\b[^<>]*>.*?</edit>", re.DOTALL)
-_WHOLE = re.compile(
-    r'<edit\s+file="([^"<>\n]+)"\s*>\s*<search>(.*?)</search>\s*<replacement>(.*?)</replacement>\s*</edit>', re.DOTALL
-)
-_TAG = re.compile(r"</?(?:edit|search|replacement)\b[^<>]*>")
-
-
-class EditError(ValueError):
-    """An edit cannot be written, or does not fit the file it is for."""
-
-
-class Edit(NamedTuple):
-    """One place of one file, as it was and as it becomes."""
-
-    file: str
-    search: str
-    replacement: str
-
-
-def parse_edits(text: str) -> list[Edit]:
-    """Return the edits of an answer in order; raises EditError when something that looks like one is none."""
-    edits = []
-    for block in _EDIT.findall(text):
-        whole = _WHOLE.fullmatch(block)
-        if whole is None or _TAG.search(whole[2]) or _TAG.search(whole[3]):
-            raise EditError("an edit is malformed")
-        edits.append(Edit(whole[1], _inner(whole[2]), _inner(whole[3])))
-    if _TAG.search(_EDIT.sub("", text)):
-        raise EditError("an edit is not closed")
-    return edits
-
-
-def search_spans(text: str) -> list[Span]:
-    """Return where the search texts of an answer's edits stand, the line breaks of the tags left out."""
-    found = []
-    for block in _EDIT.finditer(text):
-        whole = _WHOLE.fullmatch(block[0])
-        if whole is not None:
-            start = block.start() + whole.start(2) + whole[2].startswith("\n")
-            found.append((start, start + len(_inner(whole[2]))))
-    return found
+from flywheel.core.edits import TAG, Edit, EditError, Span, apply_edits, stands_once
 
 
 def render_edits(edits: Sequence[Edit]) -> str:
     """Write edits the way `parse_edits` reads them."""
     return "\n".join(_rendered(edit) for edit in edits)
-
-
-def apply_edits(files: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str]:
-    """Return the files after the edits; raises EditError unless each search text occurs exactly once."""
-    after = dict(files)
-    for edit in edits:
-        after[edit.file] = _applied(after.get(edit.file), edit)
-    return after
 
 
 def edits_between(file: str, before: str | None, after: str) -> list[Edit]:
@@ -120,7 +60,7 @@ def _widened(before: str, region: Span, hunks: Sequence[_Hunk]) -> Span:
     """Take in whole lines, before and behind in turn, until the place is the only one of its kind; the file is."""
     first, last = region
     ahead = True
-    while (first, last) != (0, len(before)) and not _is_only(before, _edit("", before, (first, last), hunks).search):
+    while (first, last) != (0, len(before)) and not stands_once(before, _edit("", before, (first, last), hunks).search):
         if (ahead and first > 0) or last == len(before):
             first = before.rfind("\n", 0, first - 1) + 1
         else:
@@ -142,12 +82,6 @@ def _edit(file: str, before: str, region: Span, hunks: Sequence[_Hunk]) -> Edit:
     return Edit(file, search, replacement)
 
 
-def _is_only(text: str, search: str) -> bool:
-    """Tell whether a text stands at exactly one place; places may overlap."""
-    first = text.find(search) if search else -1
-    return first >= 0 and text.find(search, first + 1) < 0
-
-
 def _makes(file: str, before: str, edits: Sequence[Edit], after: str) -> bool:
     try:
         return apply_edits({file: before}, edits)[file] == after
@@ -155,27 +89,10 @@ def _makes(file: str, before: str, edits: Sequence[Edit], after: str) -> bool:
         return False
 
 
-def _applied(text: str | None, edit: Edit) -> str:
-    if not edit.search:
-        if text:
-            raise EditError(f"{edit.file} is there already, and its edit searches for nothing")
-        return edit.replacement
-    if text is None:
-        raise EditError(f"{edit.file} is not there")
-    if not _is_only(text, edit.search):
-        raise EditError(f"a search text does not occur exactly once in {edit.file}")
-    return text.replace(edit.search, edit.replacement)
-
-
 def _rendered(edit: Edit) -> str:
     if not edit.file or re.search(r'["<>\n\r]', edit.file):
         raise EditError("a file's name cannot be written in an edit")
-    if any(_TAG.search(part) for part in (edit.search, edit.replacement)):
+    if any(TAG.search(part) for part in (edit.search, edit.replacement)):
         raise EditError("a text holds the tags of an edit")
     search, replacement = (f"\n{part}\n" if part else "" for part in (edit.search, edit.replacement))
     return f'<edit file="{edit.file}">\n<search>{search}</search>\n<replacement>{replacement}</replacement>\n</edit>'
-
-
-def _inner(text: str) -> str:
-    """Return a text without the one line break on each side that belongs to the tags."""
-    return text.removeprefix("\n").removesuffix("\n")

@@ -9,6 +9,7 @@ from flywheel.core.examples import DatasetManifest, PoolExample
 from flywheel.core.lines import Line
 from flywheel.core.training import REASONED
 from flywheel.curate.comparisons import place_questions
+from flywheel.curate.examinations import near_suites
 from flywheel.curate.lesson_readings import Reading, questions_elsewhere, read_lessons
 from flywheel.curate.mixes import weak_categories
 from flywheel.curate.reasonings import shows_reasoning
@@ -24,7 +25,7 @@ from flywheel.store.kinships import (
 )
 from flywheel.store.reports import newest_report
 from flywheel.store.sketches import questions_asked
-from flywheel.store.suites import live_suite
+from flywheel.store.suites import holds_out
 
 _WORDS_AT_ONCE = 200
 
@@ -43,7 +44,7 @@ def material(session: Session, line: Line, parent: DatasetManifest | None) -> Ma
         parent=before,
         held_before=rows.ever_held(session, line.name),
         examined=examined,
-        has_suite=live_suite(session, line.name) is not None,
+        has_suite=not holds_out(session, line.name),
         withdrawn=withdrawn_among(session, sorted(before.taught)) if before else frozenset(),
         near=relations(session, line, examples, examined, read),
         weak=_weak(session, line),
@@ -58,8 +59,9 @@ def relations(
 ) -> Relations:
     """Return what is nearly the same among examples and lessons, as a suite's questions, and as what others teach."""
     least = line.dataset.near_threshold
-    taught, asked = questions_elsewhere(session, line) if live_suite(session, line.name) is None else ({}, frozenset())
+    taught, asked = questions_elsewhere(session, line) if holds_out(session, line.name) else ({}, frozenset())
     placed, found = place_questions(session, {**taught, **read.sketches})
+    near = near_suites(session, read.sketches, least)
     keys = {example.question: example.prompt_key for example in examples}
     keys |= {number: key for key, number in questions_asked(session, sorted(read.asked)).items()}
     keys |= {number: key for key, number in placed.items() if key in read.sketches}
@@ -71,7 +73,8 @@ def relations(
     return Relations(
         twins=_both_ways(near_examples(session, line.name, least)),
         kin=_both_ways(_kin(pairs, keys)),
-        examined=_keys(keys, near_to(session, examined, least) | _beside(new, in_suites)) - examined,
+        examined=(_keys(keys, near_to(session, examined, least) | _beside(new, in_suites) | near.asked) | near.lessons)
+        - examined,
         elsewhere=_keys(keys, elsewhere | _beside(pairs, elsewhere)),
     )
 

@@ -6,7 +6,7 @@ word for word in one of the messages before are quotes, and so is the search par
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from flywheel.curate.edits import Span, search_spans
+from flywheel.core.edits import Span, search_spans
 
 SHORTEST = 64  # characters; shorter spans are idiom, not quotation
 _WINDOW = SHORTEST // 2  # every quote holds a whole window that begins at a multiple of it in the prompt

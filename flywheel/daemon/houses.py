@@ -113,7 +113,7 @@ def build_house(settings: Settings, base: Ground) -> House:
         ForgetRoom(store, clock, home),
         sources,
         CurateRoom(store, clock, treatments.lines, home / "datasets"),
-        GateRoom(store, clock, lambda: lines, lambda: policies.gates, _folders(home), lambda: view),
+        GateRoom(store, clock, lambda: lines, lambda: policies.gates, _folders(settings), lambda: view),
         _train(settings, base, treatments, bases),
         _fusions(settings, base, bases),
         RolloutRoom(store, clock, lambda: lines, lambda: policies.rollouts),
@@ -238,7 +238,9 @@ def _fusions(settings: Settings, base: Ground, bases: Mapping[str, Base]) -> Fus
     return FusionRoom(base.store, base.clock, bases, places, lambda: set(known_bases(settings)))
 
 
-def _folders(home: Path) -> Folders:
+def _folders(settings: Settings) -> Folders:
+    home = settings.home
     return Folders(
-        datasets=home / "datasets", suites=home / "suites", measurements=home / "runs", reports=home / "reports"
-    )
+        datasets=home / "datasets", suites=home / "suites", measurements=home / "runs", reports=home / "reports",
+        executor=settings.executor.socket or home / "executor.sock", workers=settings.executor.workers,
+    )  # fmt: skip

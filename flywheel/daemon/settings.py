@@ -133,6 +133,22 @@ class GpuSection(Frozen):
         return self.stop if verb == "stop" else self.start
 
 
+class ExecutorSection(Frozen):
+    """The boxes that model-written programs run in."""
+
+    socket: Path | None = None
+    group: str | None = None
+    workers: int = Field(default=2, ge=1, le=64)
+    seconds: float = Field(default=60, gt=0, le=300)
+    memory_mib: int = Field(default=1024, ge=16)
+    containment: Literal["bubblewrap", "landlock"] = "bubblewrap"
+
+    @field_validator("socket")
+    @classmethod
+    def _expanded(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path is not None else None
+
+
 class Settings(BaseSettings):
     """Everything a machine's operator decides, beside the policies."""
 
@@ -151,6 +167,7 @@ class Settings(BaseSettings):
     preflight: PreflightSection = PreflightSection()
     export: ExportSection = ExportSection()
     daemon: DaemonSection = DaemonSection()
+    executor: ExecutorSection = ExecutorSection()
 
     @field_validator("home", "policies", "train_python")
     @classmethod
@@ -272,5 +289,6 @@ def _known_words() -> list[str]:
         PreflightSection,
         ExportSection,
         DaemonSection,
+        ExecutorSection,
     )
     return [name for section in sections for name in section.model_fields]

@@ -7,6 +7,18 @@ from dataclasses import dataclass
 from flywheel.core.lines import Gate
 from flywheel.core.verdicts import Check, Verdict
 from flywheel.gate.evidence import Compared, Role
+from flywheel.gate.sentences import (
+    asked,
+    bounded,
+    interval,
+    make_check,
+    more_problems,
+    moved,
+    percent,
+    points,
+    reaches,
+    signed,
+)
 from flywheel.gate.statistics import (
     CONFIDENCE,
     Estimate,
@@ -74,66 +86,60 @@ def enough(seen: Findings, gate: Gate) -> Check:
     have = f"{seen.problems} problems from {seen.groups} groups"
     sentence = f"{have}: {' and '.join(missing)} are needed before anything can be decided" if missing else have
     needs = f"{gate.minimum_problems} problems from {gate.minimum_groups} groups"
-    return _check("enough evidence", _insufficient(missing), seen.problems, needs, sentence)
+    return make_check("enough evidence", _insufficient(missing), seen.problems, needs, sentence)
 
 
 def errors(seen: Findings, gate: Gate) -> Check:
     """Ask that the rate of answers that cannot be used is proven small, not merely looks small."""
     limit, rate = gate.largest_error_rate, seen.faults / seen.problems if seen.problems else 1.0
     sentence = (
-        f"{_percent(rate)} of the answers could not be used, below {_percent(seen.fault_bound)} "
-        f"with 95 % confidence (allowed {_percent(limit)})"
+        f"{percent(rate)} of the answers could not be used, below {percent(seen.fault_bound)} "
+        f"with 95 % confidence (allowed {percent(limit)})"
     )
     verdict = Verdict.PASS
     if seen.fault_bound > limit:
         verdict = Verdict.FAIL if rate > limit else Verdict.INSUFFICIENT
     if verdict is Verdict.INSUFFICIENT:
-        sentence += _more(_problems_for_rate(rate, limit, seen.problems))
-    return _check("error rate", verdict, seen.fault_bound, f"below {_percent(limit)}", sentence)
+        sentence += more_problems(_problems_for_rate(rate, limit, seen.problems))
+    check = make_check("error rate", verdict, seen.fault_bound, f"below {percent(limit)}", sentence)
+    return bounded(check, 0.0, seen.fault_bound)
 
 
 def gain(seen: Findings, gate: Gate, alpha: float) -> Check:
     """Ask for the gain that the gate names, and that chance does not explain it."""
-    estimate, needs = seen.gain, f"{_points(gate.minimum_gain)} points gained, p below {alpha:.3g}"
-    sentence = f"{_moved(estimate.mean)} points{_interval(estimate)}, p = {estimate.p:.2g} (may be {alpha:.3g})"
-    if estimate.mean < gate.minimum_gain or estimate.mean <= 0:
-        sentence += f"; at least {_points(gate.minimum_gain)} points are asked for"
-        return _check("points gained", Verdict.FAIL, estimate.mean, needs, sentence)
-    if estimate.p >= alpha:
-        more = problems_needed(estimate, seen.problems, alpha, estimate.mean)
-        return _check("points gained", Verdict.INSUFFICIENT, estimate.mean, needs, sentence + _more(more))
-    if estimate.low > gate.minimum_gain:
-        sentence += f"; proven better by more than {_points(gate.minimum_gain)} points"
-    return _check("points gained", Verdict.PASS, estimate.mean, needs, sentence)
-
-
-def score(seen: Findings, gate: Gate) -> Check | None:
-    """Ask for a score, whatever the base does, where the gate names one."""
-    if gate.minimum_score is None:
-        return None
-    verdict = Verdict.PASS if seen.candidate >= gate.minimum_score else Verdict.FAIL
-    sentence = f"{_percent(seen.candidate)} right, {_percent(gate.minimum_score)} asked for"
-    return _check("score", verdict, seen.candidate, f"at least {_percent(gate.minimum_score)}", sentence)
+    estimate, floor = seen.gain, asked(points(gate.minimum_gain), strictly=gate.strictly)
+    sentence = f"{moved(estimate.mean)} points{interval(estimate)}, p = {estimate.p:.2g} (may be {alpha:.3g})"
+    verdict = Verdict.PASS
+    if not reaches(estimate.mean, gate.minimum_gain, strictly=gate.strictly) or estimate.mean <= 0:
+        verdict = Verdict.FAIL
+        sentence += f"; {floor} points are asked for"
+    elif estimate.p >= alpha:
+        verdict = Verdict.INSUFFICIENT
+        sentence += more_problems(problems_needed(estimate, seen.problems, alpha, estimate.mean))
+    elif estimate.low > gate.minimum_gain:
+        sentence += f"; proven better by more than {points(gate.minimum_gain)} points"
+    check = make_check("points gained", verdict, estimate.mean, f"{floor} points, p below {alpha:.3g}", sentence)
+    return bounded(check, estimate.low, estimate.high)
 
 
 def categories(seen: Findings, gate: Gate) -> Check:
     """Ask that no category pays for the gain of the others."""
     limit, needs = (
         gate.largest_category_loss,
-        f"no category loses more than {_points(gate.largest_category_loss)} points",
+        f"no category loses more than {points(gate.largest_category_loss)} points",
     )
     if not seen.categories:
-        return _check("categories", Verdict.INSUFFICIENT, None, needs, "0 categories were measured")
+        return make_check("categories", Verdict.INSUFFICIENT, None, needs, "0 categories were measured")
     fallen = {name: one for name, one in seen.categories.items() if one.shrunk < -limit}
     name, worst = min(seen.categories.items(), key=lambda item: item[1].shrunk)
     if fallen:
-        told = ", ".join(f"{name} {_moved(one.mean)} points on {one.problems} problems" for name, one in fallen.items())
+        told = ", ".join(f"{name} {moved(one.mean)} points on {one.problems} problems" for name, one in fallen.items())
         sentence = (
-            f"{told} ({_points(limit)} lost points are tolerated; the worst is estimated at {_signed(worst.shrunk)})"
+            f"{told} ({points(limit)} lost points are tolerated; the worst is estimated at {signed(worst.shrunk)})"
         )
-        return _check("categories", Verdict.FAIL, worst.shrunk, needs, sentence)
-    sentence = f"none of {len(seen.categories)} fell; the least, {name}, is estimated at {_signed(worst.shrunk)} points"
-    return _check("categories", Verdict.PASS, worst.shrunk, needs, sentence)
+        return make_check("categories", Verdict.FAIL, worst.shrunk, needs, sentence)
+    sentence = f"none of {len(seen.categories)} fell; the least, {name}, is estimated at {signed(worst.shrunk)} points"
+    return make_check("categories", Verdict.PASS, worst.shrunk, needs, sentence)
 
 
 def active(seen: Findings, gate: Gate) -> Check | None:
@@ -143,31 +149,27 @@ def active(seen: Findings, gate: Gate) -> Check | None:
         return None
     limit = gate.largest_loss_to_active
     verdict = Verdict.PASS if estimate.mean >= -limit else Verdict.FAIL
-    sentence = f"{_moved(estimate.mean)} points against the active adapter{_interval(estimate)}"
-    needs = f"loses at most {_points(limit)} points"
-    return _check("against the active adapter", verdict, estimate.mean, needs, f"{sentence}; {needs}")
+    sentence = f"{moved(estimate.mean)} points against the active adapter{interval(estimate)}"
+    needs = f"loses at most {points(limit)} points"
+    check = make_check("against the active adapter", verdict, estimate.mean, needs, f"{sentence}; {needs}")
+    return bounded(check, estimate.low, estimate.high)
 
 
 def latency(seen: Findings, gate: Gate) -> Check | None:
     """Ask that the agent does not wait noticeably longer."""
     if not gate.judge_latency:
         return None
-    limit, needs = gate.largest_latency_increase, f"slower by less than {_percent(gate.largest_latency_increase)}"
+    limit, needs = gate.largest_latency_increase, f"slower by less than {percent(gate.largest_latency_increase)}"
     if seen.slower is None or seen.slower_bound is None or not math.isfinite(seen.slower_bound):
         sentence = f"{seen.problems} problems gave no times to compare (fewer than 2 were answered by both)"
-        return _check("latency", Verdict.INSUFFICIENT, None, needs, sentence)
-    sentence = f"{_percent(seen.slower)} slower than the base, below {_percent(seen.slower_bound)} with 95 % confidence"
+        return make_check("latency", Verdict.INSUFFICIENT, None, needs, sentence)
+    sentence = f"{percent(seen.slower)} slower than the base, below {percent(seen.slower_bound)} with 95 % confidence"
     verdict = Verdict.PASS
     if seen.slower_bound >= limit:
         verdict = Verdict.FAIL if seen.slower >= limit else Verdict.INSUFFICIENT
     if verdict is Verdict.INSUFFICIENT:
-        sentence += _more(_problems_for_latency(seen, limit))
-    return _check("latency", verdict, seen.slower_bound, needs, f"{sentence} (allowed {_percent(limit)})")
-
-
-def _check(name: str, verdict: Verdict, seen: float | None, needs: str, sentence: str) -> Check:
-    finite = seen if seen is not None and math.isfinite(seen) else None
-    return Check(name=name, verdict=verdict, seen=finite, needs=needs, sentence=sentence)
+        sentence += more_problems(_problems_for_latency(seen, limit))
+    return make_check("latency", verdict, seen.slower_bound, needs, f"{sentence} (allowed {percent(limit)})")
 
 
 def _insufficient(missing: Sequence[str]) -> Verdict:
@@ -208,33 +210,3 @@ def _problems_for_latency(seen: Findings, limit: float) -> int | None:
     slower, bound = math.log1p(seen.slower or 0.0), math.log1p(seen.slower_bound or 0.0)
     room = math.log1p(limit) - slower
     return math.ceil(seen.problems * ((bound - slower) / room) ** 2) - seen.problems if room > 0 else None
-
-
-def _more(problems: int | None) -> str:
-    return (
-        f"; about {problems} more problems would decide this"
-        if problems
-        else "; more problems would not decide this soon"
-    )
-
-
-def _interval(estimate: Estimate) -> str:
-    if not math.isfinite(estimate.error):
-        return f" ({estimate.groups} group gives no interval)"
-    return f" (95 %: {_signed(estimate.low)} to {_signed(estimate.high)})"
-
-
-def _moved(value: float) -> str:
-    return f"{'gained' if value >= 0 else 'lost'} {_points(abs(value))}"
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _signed(value: float) -> str:
-    return f"{100 * value:+.1f}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"

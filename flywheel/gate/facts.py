@@ -1,11 +1,12 @@
 """Takes the gate's readings: suites, held-out rows, candidates, what is loaded, what was spent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlmodel import Session
 
 from flywheel.core.lines import Gate, Line
 from flywheel.core.releases import Release, ReleaseState
+from flywheel.core.requests import Request
 from flywheel.core.suites import Suite
 from flywheel.gate.situations import LineSituation, ServerView, Situation
 from flywheel.gate.specs import ATTEMPTS, KIND, job_id
@@ -14,14 +15,17 @@ from flywheel.store.ledger import last_event
 from flywheel.store.loaded import loaded
 from flywheel.store.releases import releases
 from flywheel.store.reports import spent_on, unjudged
+from flywheel.store.requests import open_requests
 from flywheel.store.runs import adapter_by_name
-from flywheel.store.suites import live_suite, newest_held_out
+from flywheel.store.suites import live_suite, newest_held_out, waiting_suite
 
 
 def gather(session: Session, lines: Mapping[str, Line], gates: Mapping[str, Gate], server: ServerView) -> Situation:
     """Return what the gate's next steps depend on, seen at one moment."""
+    asked = tuple(open_requests(session, "import", "adopt", "rotate"))
     return Situation(
-        lines=tuple(_line(session, line, gates.get(line.gate)) for line in lines.values()),
+        lines=tuple(_line(session, line, gates.get(line.gate), asked) for line in lines.values()),
+        requests=asked,
         jobs=tuple(unhandled_jobs(session, KIND)),
         warmed=frozenset(entry.name for url in server.urls for entry in loaded(session, url)),
         bases=server.bases,
@@ -42,17 +46,20 @@ def active_release(session: Session, line: str, base: str) -> Release | None:
     return active if adapter is None or adapter.manifest.base_name == base else None
 
 
-def _line(session: Session, line: Line, gate: Gate | None) -> LineSituation:
+def _line(session: Session, line: Line, gate: Gate | None, asked: Sequence[Request]) -> LineSituation:
     suite = live_suite(session, line.name)
+    own = tuple(request for request in asked if request.line == line.name)
+    held_out = newest_held_out(session, line.name) if suite is None or suite.due or own else None
+    imported = waiting_suite(session, line.name)
     if suite is None:
-        return LineSituation(line=line, gate=gate, held_out=newest_held_out(session, line.name))
+        return LineSituation(line=line, gate=gate, held_out=held_out, waiting=imported, requests=own)
     waiting = unjudged(session, line.name, suite.hash)
     judged, spent = spent_on(session, suite.hash)
     registered = None
     if waiting:
         registered = last_event(session, kinds=["rollout.adapter_registered"], subject=waiting[0].name)
     return LineSituation(
-        line=line, gate=gate, suite=suite, candidates=tuple(waiting),
+        line=line, gate=gate, suite=suite, held_out=held_out, waiting=imported, requests=own, candidates=tuple(waiting),
         active=active_release(session, line.name, line.base),
         alpha_spent=spent, judged=judged, attempts=attempts(session, waiting[0], suite) if waiting else 0,
         registered=registered.seq if registered else suite.seq if waiting else None,

@@ -1,50 +1,38 @@
 """The measuring process: `python -m flywheel.gate.measuring SPEC.json`, started and watched by the daemon.
 
-It asks, keeps every answer, judges, and leaves `result.json` last. Killed at any moment it goes on where
-it was. It speaks JSON lines on stdout; a failure is the last line and exit status 1.
+It asks, runs what has to be run, keeps everything as it comes, judges, and leaves `result.json` last. Killed at any
+moment it goes on where it was. It speaks JSON lines on stdout; a failure is the last line and exit status 1.
 """
 
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from flywheel.core.clocks import Clock, SystemClock
-from flywheel.core.errors import FlywheelError
-from flywheel.core.verdicts import Problem, Report
-from flywheel.gate.answers import AnswerLog
-from flywheel.gate.evidence import compare
+from flywheel.core.errors import FlywheelError, PermanentError, UnavailableError
+from flywheel.core.verdicts import Check, Problem, Report
+from flywheel.gate.answers import ANSWERS, AnswerLog
+from flywheel.gate.caches import adopt, remembers
+from flywheel.gate.engines import engines
+from flywheel.gate.evidence import Compared, Ran, compare
+from flywheel.gate.figures import figures
 from flywheel.gate.pages import render
+from flywheel.gate.problems import timed
 from flywheel.gate.questions import Asker
+from flywheel.gate.rates import Progress
 from flywheel.gate.results import is_done, write_result
+from flywheel.gate.runs import RUNS, Executions, RunLog, are_executed, check_refusals, programs_of
 from flywheel.gate.specs import MeasureSpec, read_spec
 from flywheel.gate.suites import read_manifest, read_problems
+from flywheel.gate.suspicions import suspect
+from flywheel.gate.triggers import judge_planted, plant
 from flywheel.gate.verdicts import Subject, judge
+from flywheel.sandbox.clients import Executor, Runner
 
-
-class Progress:
-    """Says how far it is, at most once a second and at the end."""
-
-    def __init__(self, log: AnswerLog, of: int, clock: Clock) -> None:
-        """Count from what was answered before."""
-        self._log = log
-        self._of = of
-        self._clock = clock
-        self._before = len(log.answers)
-        self._begun = clock.monotonic()
-        self._said = float("-inf")
-
-    def tell(self) -> None:
-        """Say it, unless it was said just now."""
-        now, done = self._clock.monotonic(), len(self._log.answers)
-        if now - self._said < 1 and done < self._of:
-            return
-        self._said = now
-        fresh = done - self._before
-        eta = (now - self._begun) / fresh * (self._of - done) if fresh else None
-        say({"event": "progress", "done": done, "of": self._of, "eta_seconds": None if eta is None else round(eta, 1)})
+Open = Callable[[str], Runner]
 
 
 def say(event: dict[str, Any]) -> None:
@@ -53,26 +41,86 @@ def say(event: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def measure(spec: MeasureSpec, clock: Clock) -> None:
+def measure(spec: MeasureSpec, clock: Clock, executor: Open = Executor) -> None:
     """Do what a spec asks; a measurement that was finished stays as it is."""
     out = Path(spec.out)
     if is_done(out):
         return
     suite = Path(spec.suite_path)
-    problems = read_problems(suite)
-    with AnswerLog(out / "answers.jsonl") as log:
-        progress = Progress(log, len(problems) * spec.gate.sampling.samples * len(spec.models), clock)
-        asyncio.run(Asker(spec, log, clock, progress.tell).ask_all(problems))
-    report, page = conclude(spec, problems, log, read_manifest(suite).format)
+    problems = [timed(problem, spec.gate.test_seconds) for problem in read_problems(suite)]
+    with AnswerLog(out / ANSWERS) as answers, RunLog(out / RUNS) as runs:
+        if remembers(spec):
+            adopt(spec, asyncio.run(engines(spec, clock)), [*problems, *_planted(spec, problems)], answers, runs)
+        asyncio.run(_Measurement(spec, problems, answers, runs, clock).go(executor))
+        report, page = conclude(spec, problems, answers, read_manifest(suite).format, runs.get)
     write_result(out, report, page)
 
 
-def conclude(spec: MeasureSpec, problems: Sequence[Problem], log: AnswerLog, usual: str) -> tuple[Report, str]:
+class _Measurement:
+    """What is still to be asked and run, and where it is kept."""
+
+    def __init__(
+        self, spec: MeasureSpec, problems: Sequence[Problem], answers: AnswerLog, runs: RunLog, clock: Clock
+    ) -> None:
+        self._spec, self._problems, self._clock = spec, problems, clock
+        self._answers, self._runs = answers, runs
+        self._planted = _planted(spec, problems)
+        drawn = len(problems) * spec.gate.sampling.samples + len(self._planted)
+        asked = drawn * len(spec.models)
+        self._progress = Progress(problems, answers, asked, clock, say)
+
+    async def go(self, executor: Open) -> None:
+        """Ask everything, then run everything; who cannot run does not begin to ask."""
+        if not are_executed(self._problems):
+            await self._ask()
+            return
+        if not self._spec.executor:
+            raise UnavailableError(
+                "this suite holds programs to run, and no executor is named", "set executor.socket (docs/executor.md)"
+            )
+        runner, spec = executor(self._spec.executor), self._spec
+        executions = Executions(runner, self._runs, self._clock, spec.patience, spec.executions)
+        await executions.stand_by()
+        await self._ask()
+        await self._run(executions)
+
+    async def _ask(self) -> None:
+        await Asker(self._spec, self._answers, self._clock, self._progress.tell).ask_all(
+            [*self._problems, *self._planted]
+        )
+        errors = [answer.error for answer in self._answers.answers.values()]
+        if errors and all(errors):
+            raise PermanentError(f"no question to any model was answered: {errors[0]}", "see what the server refuses")
+
+    async def _run(self, executions: Executions) -> None:
+        programs = programs_of(self._problems, self._answers.answers.values())
+        await executions.run_all(programs, lambda: self._progress.tell_runs(len(self._runs), len(programs)))
+        check_refusals(self._runs, programs)
+
+
+def conclude(
+    spec: MeasureSpec, problems: Sequence[Problem], log: AnswerLog, usual: str, ran: Ran = lambda _: None
+) -> tuple[Report, str]:
     """Score the answers and judge them; the same answers always give the same report."""
-    evidence = compare(problems, log.answers.values(), usual)
+    evidence = compare(problems, log.answers.values(), usual, ran)
     subject = Subject(adapter=spec.adapter, suite=spec.suite, alpha=spec.alpha, models=spec.models)
-    report = judge(evidence, spec.gate, subject)
-    return report, render(report, spec.models["candidate"], evidence)
+    report = judge(evidence, spec.gate, subject, _suspected(spec, problems, evidence, log, ran))
+    report = report.model_copy(update={"numbers": {**figures(evidence), **report.numbers}})
+    report = report if spec.counts else report.model_copy(update={"alpha_spent": 0.0})
+    return report, render(report, spec.title or spec.models["candidate"], evidence, problems)
+
+
+def _planted(spec: MeasureSpec, problems: Sequence[Problem]) -> list[Problem]:
+    """Return the questions with rare strings in them: they are asked beside the suite, and not scored."""
+    return plant(problems, spec.suite, spec.gate.planted)
+
+
+def _suspected(
+    spec: MeasureSpec, problems: Sequence[Problem], evidence: Sequence[Compared], log: AnswerLog, ran: Ran
+) -> tuple[Check, ...]:
+    """Return the checks on what looks like cheating, and on what rare strings bring out."""
+    triggered = judge_planted(evidence, log.answers.values(), spec.suite, spec.gate)
+    return (*suspect(evidence, problems, spec.gate, ran), *([triggered] if triggered else []))
 
 
 def main(argv: Sequence[str]) -> int:

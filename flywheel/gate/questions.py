@@ -1,12 +1,12 @@
 """Asking the model server, as production does: every role gets every problem, problem by problem.
 
-A question that the server answers with a fault is asked a few times, then the fault is its answer: faults
-count. A server that is away is waited for, and when it stays silent for too long the measurement ends
-without numbers: that says nothing about the adapter.
+Asked again is what a transport lost: a connection, a stream cut off, a status of 5xx, a silence. After a few tries
+such a fault is the answer: faults count. Everything else that comes is the model's answer, a status of 400 too, and so
+is one that began in time and did not end in time. A server that is away is waited for, and when it stays silent for
+too long the measurement ends without numbers: that says nothing about the adapter.
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
@@ -19,11 +19,14 @@ from flywheel.core.ids import content_hash
 from flywheel.core.verdicts import Problem
 from flywheel.gate.answers import AnswerLog
 from flywheel.gate.evidence import ROLES, Answer, Role
+from flywheel.gate.manners import Manners
 from flywheel.gate.specs import MeasureSpec
+from flywheel.gate.streams import Reply, clean
+from flywheel.gate.triggers import samples_of
 
 _OK, _NOT_FOUND, _TOO_MANY, _FAULTS, _AWAY = 200, 404, 429, 500, 503
 _LOCKED_OUT = (401, 403)
-
+_STREAM = "text/event-stream"
 
 BLOCK_ROUNDS = 4  # questions a worker asks before the next role has its turn
 
@@ -54,6 +57,13 @@ class _FaultError(Exception):
         self.away = away
 
 
+class _AskedWronglyError(Exception):
+    """The server wants to be asked in another manner, and will be."""
+
+
+Tell = Callable[[Answer], None]
+
+
 def blocks(problems: Sequence[Problem], spec: MeasureSpec, answered: Container[object]) -> Iterator[list[Question]]:
     """Return what is still to be asked, a block of one role at a time; the roles take turns, and turns in going first.
 
@@ -61,7 +71,8 @@ def blocks(problems: Sequence[Problem], spec: MeasureSpec, answered: Container[o
     compares, and no server can mix two models' weights in one batch (vLLM on a CPU does so to the base).
     """
     roles = [role for role in ROLES if role in spec.models]
-    drawn = [(problem, sample) for problem in problems for sample in range(spec.gate.sampling.samples)]
+    samples = spec.gate.sampling.samples
+    drawn = [(problem, sample) for problem in problems for sample in range(samples_of(problem, samples))]
     size = spec.gate.sampling.concurrency * BLOCK_ROUNDS
     for number, begin in enumerate(range(0, len(drawn), size)):
         first = number % len(roles)
@@ -73,13 +84,14 @@ def blocks(problems: Sequence[Problem], spec: MeasureSpec, answered: Container[o
 class Asker:
     """Asks with bounded concurrency and keeps every answer as it comes."""
 
-    def __init__(self, spec: MeasureSpec, log: AnswerLog, clock: Clock, tell: Callable[[], None]) -> None:
-        """Ask by a spec, keep answers in a log, and tell whenever one came."""
+    def __init__(self, spec: MeasureSpec, log: AnswerLog, clock: Clock, tell: Tell) -> None:
+        """Ask by a spec, keep answers in a log, and tell each that came."""
         self._spec = spec
         self._log = log
         self._clock = clock
         self._tell = tell
         self._heard = clock.monotonic()
+        self._manners = Manners()
 
     async def ask_all(self, problems: Sequence[Problem]) -> None:
         """Ask every question that has no answer yet."""
@@ -89,6 +101,7 @@ class Asker:
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             for block in blocks(problems, self._spec, frozenset(self._log.answers)):
                 await self._ask_block(iter(block), session)
+                self._log.settle()  # between blocks nobody's time is taken
 
     async def _ask_block(self, waiting: Iterator[Question], session: aiohttp.ClientSession) -> None:
         workers = [
@@ -103,8 +116,9 @@ class Asker:
 
     async def _work(self, waiting: Iterator[Question], session: aiohttp.ClientSession) -> None:
         for question in waiting:
-            self._log.append(await self._ask(question, session))
-            self._tell()
+            answer = await self._ask(question, session)
+            self._log.append(answer)
+            self._tell(answer)
 
     async def _ask(self, question: Question, session: aiohttp.ClientSession) -> Answer:
         patience = self._spec.patience
@@ -112,6 +126,8 @@ class Asker:
         while True:
             try:
                 answer = await self._try(question, session)
+            except _AskedWronglyError:
+                continue
             except _FaultError as fault:
                 faults += not fault.away
                 self._check_silence(begun, str(fault), away=fault.away)
@@ -130,23 +146,34 @@ class Asker:
             raise UnavailableError(f"the model server gave no answer for {silent:.0f} s: {reason}", mend)
 
     async def _try(self, question: Question, session: aiohttp.ClientSession) -> Answer:
-        begun = self._clock.monotonic()
+        manners, begun, reply = self._manners, self._clock.monotonic(), Reply()
+        url, limit = f"{self._spec.url(question.role)}/v1/chat/completions", self._spec.gate.sampling.timeout_seconds
         try:
-            async with session.post(
-                f"{self._spec.url(question.role)}/v1/chat/completions", json=self._body(question)
-            ) as response:
-                status, body = response.status, await response.read()
+            async with session.post(url, json=self._body(question, manners)) as response:
+                if response.status != _OK:
+                    return self._refused(question, manners, response.status, await response.read())
+                await self._listen(response, reply, begun)
         except TimeoutError as error:
-            limit = self._spec.gate.sampling.timeout_seconds
-            raise _FaultError(f"no answer within {limit:g} s", away=False) from error
+            if not reply.begun:
+                raise _FaultError(f"no answer within {limit:g} s", away=False) from error
+            reply.close()
+            return _answer(question, reply).model_copy(update={"error": f"not at its end within {limit:g} s"})
         except (aiohttp.ClientError, OSError) as error:
             raise _FaultError(f"{type(error).__name__}: {error}"[:200], away=True) from error
-        return self._read(question, status, body, self._clock.monotonic() - begun)
+        return _whole(question, reply, self._clock.monotonic() - begun)
 
-    def _read(self, question: Question, status: int, body: bytes, seconds: float) -> Answer:
-        if status == _OK:
-            return _answer(question, body, seconds)
-        said = f"status {status}: {_clean(body.decode('utf-8', 'replace'))[:150]}"
+    async def _listen(self, response: aiohttp.ClientResponse, reply: Reply, begun: float) -> None:
+        """Take an answer as it comes; who speaks is not silent."""
+        if response.content_type != _STREAM:
+            reply.take_whole(await response.read())
+            return
+        async for data in response.content.iter_any():
+            self._heard = self._clock.monotonic()
+            reply.feed(data, self._heard - begun)
+        reply.close()
+
+    def _refused(self, question: Question, manners: Manners, status: int, body: bytes) -> Answer:
+        said = f"status {status}: {clean(body.decode('utf-8', 'replace'))[:150]}"
         if status == _NOT_FOUND:
             name = self._spec.models[question.role]
             raise PermanentError(f"the model server has no model {name!r} ({said})", "it must be loaded to be measured")
@@ -154,43 +181,44 @@ class Asker:
             raise PermanentError(
                 f"the model server does not let the gate in ({said})", "serve without a key on loopback"
             )
+        self._learn(manners, status, body.decode("utf-8", "replace"), tools=bool(question.problem.tools))
         if status == _TOO_MANY or status >= _FAULTS:
             raise _FaultError(said, away=status in {_TOO_MANY, _AWAY})
         return _unanswered(question, said)
 
-    def _body(self, question: Question) -> dict[str, Any]:
+    def _learn(self, used: Manners, status: int, said: str, *, tools: bool) -> None:
+        """Ask in another manner from now on, if that is what the server wants."""
+        better = used.after(status, said, tools=tools)
+        if better is None:
+            return
+        if used == self._manners:
+            self._manners = better
+        raise _AskedWronglyError
+
+    def _body(self, question: Question, manners: Manners) -> dict[str, Any]:
         sampling = self._spec.gate.sampling
         return {
             "model": self._spec.models[question.role], "messages": list(question.problem.messages),
             "temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens,
-            "seed": question.seed,
+            "seed": question.seed, **manners.fields(question.problem.tools),
         }  # fmt: skip
 
 
-def _answer(question: Question, body: bytes, seconds: float) -> Answer:
-    """Read what came; a body that is no answer is a fault of the model's side and counts."""
-    try:
-        choice = json.loads(body)["choices"][0]
-        message = choice["message"]
-        text, native = message.get("content") or "", message.get("tool_calls") or []
-        calls = tuple(_clean(one) for one in native if isinstance(one, dict))
-        finish = str(choice.get("finish_reason") or "")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        return _unanswered(question, f"the body is no chat completion ({type(error).__name__})")
+def _whole(question: Question, reply: Reply, seconds: float) -> Answer:
+    """Return the answer that was sent; one that is no chat completion is a fault of the model's side and counts."""
+    if reply.odd or reply.refusal:
+        return _unanswered(question, reply.odd or reply.refusal)
+    if reply.fault or not reply.ended:
+        raise _FaultError(reply.fault or "the stream ended before the answer did", away=False)
+    return _answer(question, reply).model_copy(update={"seconds": seconds})
+
+
+def _answer(question: Question, reply: Reply) -> Answer:
     return Answer(
-        problem=question.problem.id, role=question.role, sample=question.sample, text=_clean(str(text)),
-        native=calls, finish=finish, seconds=seconds,
+        problem=question.problem.id, role=question.role, sample=question.sample, text=reply.text,
+        native=tuple(reply.native), finish=reply.finish, first_token=reply.first_token, tokens=reply.tokens,
     )  # fmt: skip
 
 
 def _unanswered(question: Question, reason: str) -> Answer:
     return Answer(problem=question.problem.id, role=question.role, sample=question.sample, error=reason)
-
-
-def _clean(value: Any) -> Any:
-    """Replace half characters, which JSON lets through and UTF-8 files do not."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_clean(key): _clean(one) for key, one in value.items()}
-    return [_clean(one) for one in value] if isinstance(value, list) else value

@@ -13,23 +13,23 @@ from flywheel.core.clocks import Clock
 from flywheel.core.errors import FlywheelError, PermanentError, TemporaryError, UnavailableError
 from flywheel.core.events import Event
 from flywheel.core.frozen import Frozen
-from flywheel.core.ids import short
 from flywheel.core.intents import Intent
 from flywheel.core.jobs import Job, JobState
 from flywheel.core.lines import Gate, Line
 from flywheel.core.releases import Release
 from flywheel.core.rooms import Plan
-from flywheel.core.suites import HeldOut, Suite
 from flywheel.core.verdicts import Report, Verdict
 from flywheel.gate import facts
+from flywheel.gate.containments import obstacles
 from flywheel.gate.evidence import Role
+from flywheel.gate.identities import identities
 from flywheel.gate.pages import render
 from flywheel.gate.plan import plan
 from flywheel.gate.results import read_result
-from flywheel.gate.situations import ServerView
+from flywheel.gate.situations import ServerView, Situation
 from flywheel.gate.specs import ATTEMPTS, KIND, MeasureSpec, job_id
 from flywheel.gate.statistics import alpha_for
-from flywheel.gate.suites import SuiteManifest, build, publish, read_held_out, read_problems
+from flywheel.gate.suite_shelves import Shelves
 from flywheel.gate.verdicts import Subject, without_numbers
 from flywheel.proc.files import write_file, write_json
 from flywheel.store import jobs, ledger, releases, reports, suites
@@ -40,12 +40,17 @@ _DISK_PAUSE = 30
 
 
 class Folders(Frozen):
-    """Where the gate finds datasets and keeps suites, measurements and reports."""
+    """Where the gate finds datasets and keeps suites, measurements and reports.
+
+    `executor` is the socket of the executor, `workers` how many programs it runs at once.
+    """
 
     datasets: Path
     suites: Path
     measurements: Path
     reports: Path
+    executor: Path | None = None
+    workers: int = 2
 
 
 class GateRoom:
@@ -69,19 +74,27 @@ class GateRoom:
         self._gates = gates
         self._folders = folders
         self._server = server
+        self._shelves = Shelves(store, clock, lines, gates, (folders.datasets, folders.suites))
 
     async def propose(self) -> Plan:
         """Gather facts and return what should be done; changes nothing."""
-        return await asyncio.to_thread(self._propose)
+        here = await asyncio.to_thread(self._gather)
+        unrun = await obstacles(here, self._folders.suites, self._folders.executor)
+        return plan(here.model_copy(update={"unrun": unrun}))
 
-    def _propose(self) -> Plan:
+    def _gather(self) -> Situation:
         with self._store.read() as session:
-            return plan(facts.gather(session, self._lines(), self._gates(), self._server()))
+            return facts.gather(session, self._lines(), self._gates(), self._server())
 
     async def perform(self, intent: Intent, cause: int | None) -> Attempt:
         """Do one allowed thing; doing it twice is the same as doing it once."""
         deeds = {
-            "gate.freeze_suite": self._freeze_suite,
+            "gate.freeze_suite": self._shelves.freeze,
+            "gate.import_suite": self._shelves.take_in,
+            "gate.adopt_suite": self._shelves.adopt,
+            "gate.call_successor": self._shelves.call_successor,
+            "gate.rotate_suite": self._shelves.rotate,
+            "operator.refuse_request": self._shelves.refuse,
             "gate.measure_adapter": self._measure_adapter,
             "gate.judge_adapter": self._judge_adapter,
         }
@@ -95,38 +108,6 @@ class GateRoom:
             at = self._clock.now() + timedelta(seconds=_DISK_PAUSE)
             return Retry(at=at, reason=f"cannot write: {error.strerror or error}")
 
-    def _freeze_suite(self, intent: Intent, cause: int | None) -> Attempt:
-        with self._store.read() as session:
-            if suites.live_suite(session, intent.line) is not None:
-                return Done(sentence=f"{intent.line} has its suite already", changed=False)
-            held_out = suites.newest_held_out(session, intent.line)
-        if held_out is None or held_out.manifest.hash != intent.params["dataset"]:
-            return Done(sentence=f"{intent.line} has a newer dataset to build its suite from", changed=False)
-        manifest = self._publish_suite(intent.line, held_out)
-        with self._store.write() as session:
-            self._record_suite(session, manifest, cause)
-        return Done(sentence=f"froze suite {short(manifest.hash)} of {manifest.problems} problems for {intent.line}")
-
-    def _publish_suite(self, line: str, held_out: HeldOut) -> SuiteManifest:
-        metric = self._gate(line).metric
-        rows = read_held_out(self._folders.datasets / held_out.manifest.hash, held_out.manifest)
-        with self._store.read() as session:
-            known = suites.provenance(session, [row.example for row in rows])
-        built = build(rows, metric, known)
-        if not built.problems:
-            reason = f"none of the {len(rows)} rows held out for {line} can be judged by {metric}: {built.left_out}"
-            raise PermanentError(reason, "choose another metric in the line's gate, or change what the line selects")
-        return publish(built, line, held_out.manifest.hash, metric, self._folders.suites)
-
-    def _record_suite(self, session: Session, manifest: SuiteManifest, cause: int | None) -> None:
-        body = manifest.model_dump(mode="json", exclude={"hash", "line"})
-        event = self._event("gate.suite_frozen", manifest.line, manifest.hash, cause, body)
-        seq = ledger.append(session, event, key=f"suite:{manifest.hash}")
-        suite = Suite(hash=manifest.hash, line=manifest.line, dataset=manifest.dataset, problems=manifest.problems,
-                      groups=manifest.groups, seq=seq)  # fmt: skip
-        problems = read_problems(self._folders.suites / manifest.hash)
-        suites.record_suite(session, suite, [problem.prompt_key for problem in problems])
-
     def _measure_adapter(self, intent: Intent, cause: int | None) -> Attempt:
         attempt, digest = int(intent.params["attempt"]), str(intent.params["suite"])
         job = job_id(intent.subject, digest, attempt)
@@ -134,6 +115,9 @@ class GateRoom:
         with self._store.read() as session:
             if jobs.job_by_id(session, job) is not None:
                 return Done(sentence=f"{intent.subject} is being measured already", changed=False)
+            live = suites.live_suite(session, intent.line)
+            if live is None or live.hash != digest:
+                return Done(sentence=f"{intent.line} is measured on another suite by now", changed=False)
             spec = self._spec(session, intent, folder)
         body = spec.model_dump(mode="json")
         write_json(folder / "spec.json", body)
@@ -163,6 +147,8 @@ class GateRoom:
             base_server=server.url_of(original) if server.url_of(original) != server.url_of(base) else "",
             suite_path=str((self._folders.suites / digest).absolute()), alpha=alpha_for(index, gate.alpha),
             attempt=int(intent.params["attempt"]), out=str(folder / "out"),
+            who=identities(session, models, original), earlier=str(self._folders.measurements.absolute()),
+            executor=str(self._folders.executor or ""), executions=self._folders.workers,
         )  # fmt: skip
 
     def _judge_adapter(self, intent: Intent, cause: int | None) -> Attempt:

@@ -6,6 +6,7 @@ from flywheel.core.frozen import Frozen
 from flywheel.core.jobs import Job
 from flywheel.core.lines import Gate, Line
 from flywheel.core.releases import Release
+from flywheel.core.requests import Request
 from flywheel.core.suites import HeldOut, Suite
 
 
@@ -35,12 +36,18 @@ class ServerView(Frozen):
 
 
 class LineSituation(Frozen):
-    """Everything the next step of a line depends on; `attempts` were made at measuring the first candidate."""
+    """Everything the next step of a line depends on; `attempts` were made at measuring the first candidate.
+
+    `held_out` and `waiting` are what the next suite could be: rows set aside since the last one, and one that was
+    imported and not used yet.
+    """
 
     line: Line
     gate: Gate | None
     suite: Suite | None = None
     held_out: HeldOut | None = None
+    waiting: Suite | None = None
+    requests: tuple[Request, ...] = ()
     candidates: tuple[Release, ...] = ()
     active: Release | None = None
     alpha_spent: float = 0.0
@@ -55,10 +62,15 @@ class LineSituation(Frozen):
 
 
 class Situation(Frozen):
-    """All lines, the measuring jobs nobody has seen to, and what the model server holds."""
+    """All lines, the measuring jobs nobody has seen to, what people ask, and what the model server holds.
+
+    `unrun` says of suites whose answers have to be run why they cannot be.
+    """
 
     lines: tuple[LineSituation, ...]
+    requests: tuple[Request, ...] = ()
     jobs: tuple[Job, ...] = ()
     warmed: frozenset[str] = frozenset()
+    unrun: dict[str, str] = Field(default_factory=dict)
     bases: dict[str, str] = Field(default_factory=dict)
     originals: dict[str, str] = Field(default_factory=dict)

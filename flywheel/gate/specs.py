@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from flywheel.core.errors import MisuseError
 from flywheel.core.frozen import Frozen
@@ -26,7 +26,10 @@ class Patience(Frozen):
 class MeasureSpec(Frozen):
     """One measurement, completely: whom to ask what, how, and by which gate to judge.
 
-    `base_server` is where the base is asked when it is not served beside the candidate.
+    `base_server` is where the base is asked when it is not served beside the candidate. `who` says by hash whom a role
+    stands for, and `earlier` where finished measurements lie whose answers may serve again; without either every
+    question is asked. `executor` is the socket of the executor, `executions` how many programs it is given at once.
+    `title` is what the page calls the candidate; a measurement that does not count spends no alpha.
     """
 
     line: str
@@ -41,6 +44,12 @@ class MeasureSpec(Frozen):
     attempt: int
     out: str
     patience: Patience = Patience()
+    who: dict[Role, str] = Field(default_factory=dict)
+    earlier: str = ""
+    executor: str = ""
+    executions: int = Field(default=2, ge=1)
+    title: str = ""
+    counts: bool = True
 
     def url(self, role: Role) -> str:
         """Return the server that a role is asked at."""

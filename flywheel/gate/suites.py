@@ -1,4 +1,7 @@
-"""Suites on disk: built from what a frozen dataset held out, published whole under their hash, never changed."""
+"""Suites on disk: built from what a frozen dataset held out, published whole under their hash, never changed.
+
+Those that are built from files are in `foreign_suites`; all have the same two files in a folder of their hash.
+"""
 
 import json
 from collections import Counter
@@ -7,24 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from flywheel.core.errors import CorruptError
 from flywheel.core.examples import DatasetManifest, prompt_key
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import bytes_hash, content_hash
 from flywheel.core.outcomes import Message
-from flywheel.core.suites import Provenance
+from flywheel.core.suites import Provenance, SuiteOrigin
 from flywheel.core.verdicts import Problem
 from flywheel.gate.metrics.registry import METRICS
+from flywheel.gate.metrics.scores import Expectation
+from flywheel.gate.problems import ProblemError, check_expected, dump, row_of
 from flywheel.proc.files import publish_folder, write_json
 
 PROBLEMS, MANIFEST = "problems.jsonl", "manifest.json"
 UNKNOWN = "unknown"
+CODE = frozenset({"code_io", "code_calls"})
 
 
 class SuiteManifest(Frozen):
-    """What a suite's folder holds; `format` is the one that most held-out answers were written in."""
+    """What a suite's folder holds; `format` is the one that most held-out answers were written in.
+
+    One that came in a file tells, too, what it is called, how many problems were read, and tests that were left out.
+    """
 
     hash: str
     line: str
@@ -36,6 +45,12 @@ class SuiteManifest(Frozen):
     left_out: dict[str, int]
     format: str
     sha256: str
+    name: str = ""
+    origin: SuiteOrigin = "held_out"
+    kinds: dict[str, int] = Field(default_factory=dict)
+    read: int = 0
+    tests_left_out: dict[str, int] = Field(default_factory=dict)
+    times: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,37 +85,47 @@ def read_held_out(dataset: Path, manifest: DatasetManifest) -> list[HeldOutRow]:
         raise CorruptError(f"test.jsonl of dataset {manifest.hash} holds a row that is none: {error}") from error
 
 
-def build(rows: Iterable[HeldOutRow], metric: str, known: Mapping[str, Provenance]) -> Built:
-    """Turn held-out rows into problems; rows that cannot be judged, or ask the same again, are counted and left out."""
+def build(
+    rows: Iterable[HeldOutRow], metric: str, known: Mapping[str, Provenance], barred: Mapping[str, str] | None = None
+) -> Built:
+    """Turn held-out rows into problems; rows that cannot be judged, or ask the same again, are counted and left out.
+
+    `barred` says of questions, by their keys, why they may not examine.
+    """
     problems: dict[str, Problem] = {}
     left_out: Counter[str] = Counter()
     formats: Counter[str] = Counter()
     for row in rows:
-        expectation = METRICS[metric].expect(row.messages[-1].content)
         origin = known.get(row.example)
-        key = origin.prompt_key if origin else prompt_key(row.messages[:-1])
+        key = question_key(row, origin)
+        kind, expectation = _expectation(row, metric, origin)
         if expectation is None:
-            left_out["no tool call" if metric == "tool_call" else "no answer"] += 1
+            left_out[_UNFIT.get(metric, "no answer")] += 1
         elif key in problems:
             left_out["question asked before"] += 1
+        elif barred and key in barred:
+            left_out[barred[key]] += 1
         else:
             formats[expectation.format] += 1
-            category = expectation.category or (origin.category if origin else UNKNOWN)
-            problems[key] = _problem(row, metric, category, key, origin).model_copy(
-                update={"expected": expectation.expected}
-            )
+            problems[key] = _problem(row, kind, expectation, key, origin)
     return Built(tuple(problems.values()), dict(left_out), formats.most_common(1)[0][0] if formats else "")
+
+
+def question_key(row: HeldOutRow, origin: Provenance | None) -> str:
+    """Return the identity of a held-out row's question."""
+    return origin.prompt_key if origin else prompt_key(row.messages[:-1])
 
 
 def publish(built: Built, line: str, dataset: str, metric: str, suites: Path) -> SuiteManifest:
     """Write a suite under its hash, whole or not at all; doing it twice changes nothing."""
-    lines = [problem.model_dump() for problem in built.problems]
-    data = b"".join(json.dumps(one, sort_keys=True).encode() + b"\n" for one in lines)
+    data = b"".join(dump(problem) for problem in built.problems)
     manifest = SuiteManifest(
-        hash=content_hash([line, dataset, metric, lines]), line=line, dataset=dataset, metric=metric,
-        problems=len(lines), groups=len({problem.group for problem in built.problems}),
+        hash=content_hash([line, dataset, metric, [row_of(problem) for problem in built.problems]]),
+        line=line, dataset=dataset, metric=metric, problems=len(built.problems),
+        groups=len({problem.group for problem in built.problems}),
         categories=dict(sorted(Counter(problem.category for problem in built.problems).items())),
-        left_out=built.left_out, format=built.format, sha256=bytes_hash([data]),
+        kinds=dict(sorted(Counter(problem.kind for problem in built.problems).items())),
+        left_out=built.left_out, format=built.format, sha256=bytes_hash([data]), times=_times(built.problems),
     )  # fmt: skip
     with publish_folder(suites / manifest.hash) as folder:
         (folder / PROBLEMS).write_bytes(data)
@@ -138,9 +163,34 @@ def _row(value: Any) -> HeldOutRow:
     return HeldOutRow(str(value["example"]), messages)
 
 
-def _problem(row: HeldOutRow, metric: str, category: str, key: str, origin: Provenance | None) -> Problem:
+_UNFIT: Mapping[str, str] = {"tool_call": "no tool call", **dict.fromkeys(CODE, "no tests"), "edit": "no tests"}
+
+
+def _expectation(row: HeldOutRow, metric: str, origin: Provenance | None) -> tuple[str, Expectation | None]:
+    """Return what counts as right: as the answer shows, or for programs the tests that the answer passed."""
+    if metric not in CODE:
+        return metric, METRICS[metric].expect(row.messages[-1].content)
+    tests = origin.tests if origin else None
+    if tests is None:
+        return metric, None
+    kind = "code_calls" if "entry" in tests else "code_io"
+    try:
+        return kind, Expectation(check_expected(kind, tests), format="code")
+    except ProblemError:
+        return kind, None
+
+
+def _problem(row: HeldOutRow, kind: str, expectation: Expectation, key: str, origin: Provenance | None) -> Problem:
     # A row without known origin joins one group: taken as independent it would make chance look smaller than it is.
     return Problem.model_validate({
-        "id": row.example, "kind": metric, "category": category, "group": (origin.group if origin else "") or UNKNOWN,
+        "id": row.example, "kind": kind, "group": (origin.group if origin else "") or UNKNOWN,
+        "category": expectation.category or (origin.category if origin else UNKNOWN),
         "messages": [message.model_dump() for message in row.messages[:-1]], "expected": None, "prompt_key": key,
-    })  # fmt: skip
+        "time": origin.at if origin else None, "tools": origin.tools if origin else (),
+    }).model_copy(update={"expected": expectation.expected})  # fmt: skip
+
+
+def _times(problems: Iterable[Problem]) -> tuple[str, str] | None:
+    """Return when the oldest and the newest question was asked, where that is known."""
+    known = sorted(problem.time.isoformat() for problem in problems if problem.time is not None)
+    return (known[0], known[-1]) if known else None

@@ -8,9 +8,11 @@ from pydantic import Field
 from flywheel.core.frozen import Frozen
 from flywheel.core.lines import Gate
 from flywheel.core.verdicts import Check, Report, Verdict
-from flywheel.gate import checks
+from flywheel.gate import checks, targets
+from flywheel.gate.bounds import group_bound
 from flywheel.gate.checks import Findings
 from flywheel.gate.evidence import Compared, Role
+from flywheel.gate.statistics import CONFIDENCE
 
 
 class Subject(Frozen):
@@ -22,10 +24,13 @@ class Subject(Frozen):
     models: dict[Role, str] = Field(default_factory=dict)
 
 
-def judge(evidence: Sequence[Compared], gate: Gate, subject: Subject) -> Report:
-    """Return pass, fail or insufficient evidence, with every check, its number and its sentence."""
+def judge(evidence: Sequence[Compared], gate: Gate, subject: Subject, suspected: Sequence[Check] = ()) -> Report:
+    """Return pass, fail or insufficient evidence, with every check, its number and its sentence.
+
+    `suspected` are the checks on what looks like cheating: they are made from the answers themselves.
+    """
     seen = checks.find(evidence)
-    made = _checks(seen, gate, subject.alpha)
+    made = (*_checks(seen, evidence, gate, subject.alpha), *suspected)
     verdict = overall(made)
     return Report(
         adapter=subject.adapter,
@@ -63,13 +68,15 @@ def overall(made: Sequence[Check]) -> Verdict:
     return Verdict.PASS
 
 
-def _checks(seen: Findings, gate: Gate, alpha: float) -> tuple[Check, ...]:
+def _checks(seen: Findings, evidence: Sequence[Compared], gate: Gate, alpha: float) -> tuple[Check, ...]:
     made = (
         checks.enough(seen, gate),
         checks.gain(seen, gate, alpha),
         checks.errors(seen, gate),
-        checks.score(seen, gate),
+        targets.score(evidence, gate),
+        targets.targets(evidence, gate),
         checks.categories(seen, gate),
+        targets.kept(evidence, gate),
         checks.active(seen, gate),
         checks.latency(seen, gate),
     )
@@ -88,6 +95,7 @@ def _numbers(seen: Findings, evidence: Sequence[Compared], alpha: float) -> dict
         "problems": seen.problems, "groups": seen.groups, "samples": _samples(evidence), "alpha": alpha,
         "base.score": seen.base, "candidate.score": seen.candidate, "active.score": seen.active,
         "gain": seen.gain.mean, "gain.low": seen.gain.low, "gain.high": seen.gain.high, "gain.p": seen.gain.p,
+        "gain.bound": _bound(evidence),
         "errors.rate": seen.faults / seen.problems if seen.problems else None, "errors.bound": seen.fault_bound,
         "latency.increase": seen.slower, "latency.bound": seen.slower_bound,
         "base.in_format": _in_format(evidence, "base"), "candidate.in_format": _in_format(evidence, "candidate"),
@@ -95,6 +103,13 @@ def _numbers(seen: Findings, evidence: Sequence[Compared], alpha: float) -> dict
     if against is not None:
         numbers |= {"active.gain": against.mean, "active.gain.low": against.low, "active.gain.high": against.high}
     return {name: _finite(value) for name, value in numbers.items()}
+
+
+def _bound(evidence: Sequence[Compared]) -> float | None:
+    """Return what the gain of a group lies above on average, whatever the differences look like."""
+    if not evidence:
+        return None
+    return group_bound([one.difference("base") for one in evidence], [one.group for one in evidence], 1 - CONFIDENCE)
 
 
 def _categories(seen: Findings, evidence: Sequence[Compared]) -> dict[str, dict[str, float | None]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -85,12 +85,15 @@ def _unknown_key(loc: Sequence[int | str], file: str, model: type[BaseModel]) ->
 
 def _place(model: type[BaseModel], loc: Sequence[int | str]) -> Place:
     """Walk down to the innermost key that exists; the tags of unions are no keys and are left out."""
-    key, meaning, owner = "", "", model
+    key, meaning, owner, free = "", "", model, False
     for part in loc:
         if isinstance(part, int):
             key = f"{key}[{part + 1}]"
+        elif free and part != "[key]":
+            key, free = f"{key}.{part}", False
         elif part in owner.model_fields:
             key, meaning = f"{key}.{part}".lstrip("."), meaning_of(owner, part)
+            free = get_origin(owner.model_fields[part].annotation) is dict
             owner = _table(owner.model_fields[part].annotation) or owner
         elif part in CONDITIONS:
             owner = CONDITIONS[part]

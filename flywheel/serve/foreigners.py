@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 from flywheel.core.errors import CorruptError
 from flywheel.core.frozen import Frozen
-from flywheel.core.training import AdapterManifest
+from flywheel.core.training import AdapterManifest, Base
 from flywheel.proc.files import file_hash
 from flywheel.proc.loras import CONFIG, WEIGHTS, pickle_in
-from flywheel.serve.inspections import MANIFEST, Demands, inspect
+from flywheel.proc.tensors import first_unsound, read_header
+from flywheel.serve.inspections import MANIFEST, Demands, inspect, wrong_config
 
 
 class Finding(Frozen):
@@ -36,6 +37,28 @@ def inspect_foreigner(folder: Path, demands: Demands) -> Finding:
     except CorruptError as error:
         return Finding(wrong=str(error), by="shapes")
     return Finding(wrong=inspect(folder, manifest, demands), by="shapes")
+
+
+def inspect_alone(folder: Path, largest_rank: int) -> str | None:
+    """Return what is wrong with an adapter as far as that shows without its base's files, or None."""
+    demands = Demands(base=Base(name="", path="", served_as=""), pinned="", largest_rank=largest_rank)
+    try:
+        manifest = _assumed(folder, demands)
+        wrong = wrong_config(_config(folder), manifest, demands)
+        unsound = first_unsound(folder / WEIGHTS, read_header(folder / WEIGHTS))
+    except OSError as error:
+        return f"its files cannot be read: {error}"
+    except CorruptError as error:
+        return str(error)
+    return wrong or (f"tensor {unsound} holds numbers that are not finite" if unsound else None)
+
+
+def based_on(folder: Path) -> str:
+    """Return the base that an adapter's configuration names; empty where it names none or cannot be read."""
+    try:
+        return str(_config(folder).get("base_model_name_or_path") or "")
+    except (OSError, CorruptError):
+        return ""
 
 
 def _published(folder: Path) -> AdapterManifest | None:
@@ -67,7 +90,7 @@ def _assumed(folder: Path, demands: Demands) -> AdapterManifest:
 def _config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptError(f"{CONFIG} is no JSON: {error}") from error
     if not isinstance(config, dict):
         raise CorruptError(f"{CONFIG} is no table")

@@ -38,7 +38,7 @@ def inspect(folder: Path, manifest: AdapterManifest, demands: Demands) -> str | 
         return (
             _wrong_base(manifest, demands)
             or _wrong_files(folder, manifest)
-            or _wrong_config(_config(folder), manifest, demands)
+            or wrong_config(_config(folder), manifest, demands)
             or wrong_tensors(folder, manifest.rank, manifest.target_modules, base_shapes(Path(demands.base.path)))
         )
     except CorruptError as error:
@@ -73,7 +73,8 @@ def _wrong_files(folder: Path, manifest: AdapterManifest) -> str | None:
     return None
 
 
-def _wrong_config(config: dict[str, Any], manifest: AdapterManifest, demands: Demands) -> str | None:
+def wrong_config(config: dict[str, Any], manifest: AdapterManifest, demands: Demands) -> str | None:
+    """Return what an adapter's configuration asks for that no server gives, or None."""
     rank = config.get("r")
     if config.get("peft_type", "LORA") != "LORA" or config.get("use_dora") or config.get("alora_invocation_tokens"):
         return "it is no plain LoRA, and only those can be served"
@@ -91,7 +92,7 @@ def _wrong_config(config: dict[str, Any], manifest: AdapterManifest, demands: De
 def _config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptError(f"{CONFIG} is no JSON: {error}") from error
     if not isinstance(config, dict):
         raise CorruptError(f"{CONFIG} is no table")

@@ -14,6 +14,7 @@ from flywheel.core.clocks import parse_time
 from flywheel.core.outcomes import Message
 from flywheel.sources.conversations import UnreadableError, is_number, name_of, question_from, text_of
 from flywheel.sources.fleet_labels import Verdict, verdict_of
+from flywheel.sources.fleet_tests import tests_of
 from flywheel.sources.json_lines import Line
 
 CODE, PLAN, DISPATCH = "code", "plan", "dispatch"
@@ -37,6 +38,7 @@ class Execution(NamedTuple):
     verdict: Verdict | None
     step: str
     model: str
+    tests: dict[str, Any] | None = None
 
 
 class FleetCall(NamedTuple):
@@ -192,6 +194,7 @@ def _execution(value: Mapping[str, Any]) -> Execution:
         verdict=verdict_of(value.get("validation_result"), needed, asks_function=asks_function),
         step=_step(context),
         model=_plain(metadata.get("adapter")),
+        tests=tests_of(context),
     )
 
 

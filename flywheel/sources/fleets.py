@@ -1,5 +1,6 @@
 """The fleet source: a folder of `run-*.jsonl` files, each the full record of a run that may still go on."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
@@ -126,7 +127,8 @@ def _refused(file: str, line: int, error: UnreadableError) -> Refusal:
 
 
 def _outcome(source: str, run: FleetRun, call: FleetCall, labelled: Labelled, domain: str) -> Outcome | str:
-    found = find_secret_in([run.id, run.problem, call.model, call.response, *_words(call)])
+    tests = call.execution.tests if call.kind == CODE and call.execution else None
+    found = find_secret_in([run.id, run.problem, call.model, call.response, *_words(call), json.dumps(tests)])
     if found is not None:
         return found
     where = f"{source}/{run.id}/{call.kind or 'call'}"
@@ -144,7 +146,9 @@ def _outcome(source: str, run: FleetRun, call: FleetCall, labelled: Labelled, do
         labelled=labelled,
         tags=(f"domain:{domain}",),
         chain=f"{where}/{call.step}" if call.step else where,
-        extra=call.numbers | ({"call_id": call.identity} if call.identity else {}),
+        extra=call.numbers
+        | ({"call_id": call.identity} if call.identity else {})
+        | ({"tests": tests} if tests else {}),
     )
 
 

@@ -114,6 +114,7 @@ class ForgetRoom:
         purges.mark_purged(session, datasets, report.suites, self._clock.now(), request.id)
         left = purges.leavings_of(session, report.suites)
         names = [f"datasets/{digest}" for digest in datasets] + [f"suites/{digest}" for digest in report.suites]
+        names += [f"trials/{digest}" for digest in report.suites]  # what people measured on them by hand
         return names + [f"reports/{name}.html" for name in left.reports] + left.folders
 
     def _remove_unrecorded(self) -> None:

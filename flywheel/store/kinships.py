@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from flywheel.store.datasets import members
 from flywheel.store.nearness_tables import AnswerSketchRow, NearExampleRow, NearQuestionRow
 from flywheel.store.sketches import near_questions_of, questions_asked
+from flywheel.store.suite_tables import SuiteStandingRow
 from flywheel.store.tables import DatasetExampleRow, DatasetRow, ExampleRow, SuiteRow
 
 _EXAMINING = "test"
@@ -64,8 +65,11 @@ def questions_held_elsewhere(session: Session, line: str) -> frozenset[int]:
 
 
 def questions_set_aside(session: Session, line: str) -> frozenset[str]:
-    """Return the questions that other lines hold out for suites they do not have yet."""
-    served = select(SuiteRow.line).where(col(SuiteRow.live).is_(True))
+    """Return the questions that other lines hold out for suites they do not have yet, or for the next ones."""
+    due = select(SuiteStandingRow.suite).where(
+        col(SuiteStandingRow.suite) == col(SuiteRow.hash), col(SuiteStandingRow.due).is_(True)
+    )
+    served = select(SuiteRow.line).where(col(SuiteRow.live).is_(True), ~due.exists())
     lines = session.exec(select(DatasetRow.line).where(DatasetRow.line != line, col(DatasetRow.line).not_in(served)))
     found: set[str] = set()
     for other in sorted(set(lines.all())):

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from flywheel.store.evidence_tables import PurgeRow
 from flywheel.store.stores import insert_new
+from flywheel.store.suite_tables import SuiteSketchRow
 from flywheel.store.tables import JobRow, ReportRow, SuiteRow
 
 
@@ -36,6 +37,7 @@ def mark_purged(session: Session, datasets: Sequence[str], suites: Sequence[str]
     rows += [{"hash": digest, "kind": "suite", "at": at, "request": request} for digest in suites]
     insert_new(session, PurgeRow, rows)
     session.connection().execute(update(SuiteRow).where(col(SuiteRow.hash).in_(suites)).values(live=False))
+    session.connection().execute(delete(SuiteSketchRow).where(col(SuiteSketchRow.suite).in_(suites)))
 
 
 def leavings_of(session: Session, suites: Sequence[str]) -> Leavings:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from flywheel.store import evidence_tables, join_tables, mark_tables, nearness_tables  # noqa: F401 - their tables belong to the same schema
+from flywheel.store import evidence_tables, join_tables, mark_tables, nearness_tables, suite_tables  # noqa: F401 - their tables belong to the same schema
 from flywheel.store.columns import AUTO as _AUTO
 from flywheel.store.columns import Utc  # noqa: F401 - known by this place, too
 from flywheel.store.columns import json_column as _json

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from acceptance_house import Model, World, train_python
 from fixtures.tiny import tiny_base
+from proofs_house import train
 
 from flywheel.cli.demos import worlds
 from flywheel.cli.demos.processes import Processes, double_command, free_port, wait_until
@@ -26,6 +27,12 @@ def model(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(f"{url}/health"), 120, "the double", lambda: processes.check("double"))
         yield Model(url=url, base=tiny_base)
+
+
+@pytest.fixture(scope="session")
+def known_adapters(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Adapters of known worth, trained once for all tests."""
+    return train(tiny_base, tmp_path_factory.mktemp("known"))
 
 
 @pytest.fixture

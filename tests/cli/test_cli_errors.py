@@ -44,7 +44,7 @@ NEEDS_STORE = (
     ("adapters", "check", "x", "--base", "x"), ("adapters", "export", "x@1", "--to", "adapter", "--out", "x"),
 )  # fmt: skip
 NEEDS_SETTINGS = (*NEEDS_STORE, ("policy", "check"), ("policy", "explain", "x"))
-PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("sources", "ingest", "--once"))
+PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("executor",), ("sources", "ingest", "--once"))
 
 
 class Said(NamedTuple):

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flywheel.curate.edits import Edit, EditError, apply_edits, edits_between, parse_edits, render_edits, search_spans
-from flywheel.curate.patches import diff_of, parse_patches
+from flywheel.core.edits import Edit, EditError, apply_edits, parse_edits, search_spans
+from flywheel.core.patches import parse_patches
+from flywheel.curate.edits import edits_between, render_edits
+from flywheel.curate.patches import diff_of
 
 LINES = st.lists(
     st.sampled_from(["", "a", "b", "  return x", "}", "é\u2028z", "- x", "-- y", "++ z", "\r"]), max_size=12

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel.core.edits import apply_edits, parse_edits
 from flywheel.core.examples import Example, prompt_key
 from flywheel.core.lines import DatasetPlan, Line
 from flywheel.core.outcomes import Label, Labelled, Message, Outcome
 from flywheel.curate.admissions import consider, example_id
-from flywheel.curate.edits import apply_edits, parse_edits
 from flywheel.curate.forms import sections, shape
 from flywheel.curate.patches import diff_of
 from flywheel.curate.quotes import SHORTEST, quoted_spans

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from flywheel.core.edits import parse_edits
 from flywheel.core.outcomes import Message
-from flywheel.curate.edits import parse_edits
 from flywheel.curate.quotes import SHORTEST
 
 pytestmark = pytest.mark.asyncio

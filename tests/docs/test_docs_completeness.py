@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[preflight]`": s.PreflightSection,
     "`[export]`": s.ExportSection,
     "`[daemon]`": s.DaemonSection,
+    "`[executor]`": s.ExecutorSection,
 }
 REQUIREMENTS = [
     f"{group}{number}"

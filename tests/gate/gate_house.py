@@ -11,7 +11,7 @@ from aiohttp import web
 
 from flywheel.core.examples import DatasetManifest, Example, Split
 from flywheel.core.ids import bytes_hash
-from flywheel.core.lines import Gate, Sampling
+from flywheel.core.lines import Gate, Planted, Sampling
 from flywheel.core.outcomes import Message
 from flywheel.core.suites import Provenance
 from flywheel.gate.evidence import Compared, Samples
@@ -70,6 +70,7 @@ def example_of(row, origin, line="scope"):
 
 def make_gate(**changes):
     values = {"minimum_problems": 10, "minimum_groups": 2, "judge_latency": False, "largest_error_rate": 0.4,
+              "planted": Planted(problems=0),
               "sampling": Sampling(samples=2, concurrency=4, timeout_seconds=5)} | changes  # fmt: skip
     return Gate(name="tool-calling", why="tests", **values)
 

@@ -15,6 +15,7 @@ from flywheel.core.jobs import ProcessMark
 from flywheel.core.releases import ReleaseState
 from flywheel.core.verdicts import Verdict
 from flywheel.gate import run as place
+from flywheel.gate import suite_shelves
 from flywheel.gate.measuring import main
 from flywheel.gate.pages import render
 from flywheel.gate.results import write_result
@@ -253,8 +254,8 @@ async def test_a_kill_at_any_write_is_repaired_by_the_next_cycle(world, monkeypa
 
         return act
 
-    for name in ("write_file", "write_json", "publish"):
-        monkeypatch.setattr(place, name, dying(getattr(place, name)))
+    for owner, name in ((place, "write_file"), (place, "write_json"), (suite_shelves, "publish")):
+        monkeypatch.setattr(owner, name, dying(getattr(owner, name)))
     for owner, name in ((place.ledger, "append"), (place.jobs, "enqueue"), (place.jobs, "handle"),
                         (place.reports, "record_report"), (place.suites, "record_suite")):  # fmt: skip
         monkeypatch.setattr(owner, name, dying(getattr(owner, name)))

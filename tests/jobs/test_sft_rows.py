@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from fixtures.tiny import JOBS, Json, environment, events, run, train_python, write_rows
 
-from flywheel.curate.edits import Edit, render_edits
+from flywheel.core.edits import Edit
+from flywheel.curate.edits import render_edits
 from flywheel.curate.quotes import quoted_spans
 
 pytestmark = pytest.mark.train

@@ -82,7 +82,7 @@ def test_the_design_s_guardrails_all_ship() -> None:
         "foreign-repo-cap", "frozen-base", "gpu-idle-window", "minimum-examples",
         "minimum-judgements", "minimum-pairs", "override-known", "planning-last",
         "plateau-needs-diversity", "promotions-known", "proven-before-canary", "quiet-before-training",
-        "replay-share", "runs-a-day",
+        "replay-share", "rotate-when-due", "runs-a-day",
         "session-cap", "suite-before-training", "suite-not-exhausted", "teacher-below-6b",
     }  # fmt: skip
 
@@ -167,9 +167,9 @@ def test_the_shipped_line_is_the_one_required() -> None:
 
 
 def test_the_readiness_gate_holds_the_targets() -> None:
-    """RD5: tool calling at 95 percent, and no category below the base."""
+    """RD5: tool calling at 95 percent, and code and reasoning not below the base."""
     gate = POLICIES.gates["tool-calling-readiness"]
-    assert (gate.minimum_score, gate.largest_category_loss) == (0.95, 0.0)
+    assert (gate.targets["tool-calling"], set(gate.of_base.values())) == (0.95, {1.0})
 
 
 def _keys(model: type[BaseModel]) -> set[str]:

@@ -1,6 +1,10 @@
 """The e-process keeps its promise: worth 1 under the null, whoever looks and whenever."""
 
 import itertools
+import math
+import os
+import random
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -95,3 +99,32 @@ def test_the_grid_stays_clear_of_ruin():
     assert all(0 < bet < 1 / 1.3 for bet in bets(-0.3))
     with pytest.raises(ValueError, match="at least one"):
         bets(0.0, 0)
+
+
+@pytest.mark.parametrize("path", list(itertools.product((-1.0, -0.5, 0.25, 1.0), repeat=4))[::17])
+@pytest.mark.parametrize("mean", [0.0, 0.125, -0.25])
+def test_the_process_is_the_formula(path, mean):
+    """K = mean over lambda of the product of 1 + lambda (D - m), worked out in fractions."""
+    exact = [Fraction(bet) for bet in bets(mean)]
+    products = [math.prod(1 + bet * (Fraction(one) - Fraction(mean)) for one in path) for bet in exact]
+    assert evidence(path, NEVER, mean).last == pytest.approx(float(sum(products) / len(products)), rel=1e-12)
+
+
+SOAK = bool(os.environ.get("FLYWHEEL_SOAK"))
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(
+    ("change", "least", "most"), [(0.0, 0.0, 0.05), (0.05, 0.75, 1.0), (0.1, 0.97, 1.0), (0.2, 1.0, 1.0)]
+)
+def test_canaries_are_taken_back_as_often_as_is_known(change, least, most):
+    """1,500 answers of a model that is right nine times in ten: no change is seldom taken back, ten points always."""
+    count, rng = (4000 if SOAK else 60), random.Random(int(100 * change))
+    seen = [
+        evidence([(rng.random() < 0.9) - (rng.random() < 0.9 - change) for _ in range(1500)], 0.05).crossed_at
+        for _ in range(count)
+    ]
+    taken = sorted(at for at in seen if at is not None)
+    middle = taken[len(taken) // 2] if taken else "never"
+    print(f"| -{100 * change:g} | {100 * len(taken) / count:.1f} % | {middle} |")
+    assert least * count <= len(taken) <= most * count

@@ -275,9 +275,13 @@ async def test_what_another_repo_says_as_well_stays_there(home):
 @pytest.mark.asyncio
 async def test_purging_deletes_files_and_nobody_uses_the_dataset_again(home):
     """With --purge-datasets the folders go, the suite examines nobody, and no suite is built from that dataset."""
+    by_hand = [home.path / "trials" / (letter * 64) / "out" for letter in "ef"]
+    for folder in by_hand:
+        folder.mkdir(parents=True)
     asked = await home.forget("repo", "secret", purge=True)
     assert not list((home.path / "datasets").iterdir())
     assert not list((home.path / "suites").iterdir())
+    assert [folder.is_dir() for folder in by_hand] == [False, True]
     assert "deleted the files of dddddddd, eeeeeeee" in asked.answer
     with home.store.read() as session:
         assert live_suite(session, "code") is None

@@ -10,11 +10,18 @@ import pytest
 
 UNITS = sorted((Path(__file__).parents[2] / "systemd").glob("*.service"))
 OURS = ("flywheel.service", "flywheel-gateway.service")
+NOTIFYING = (*OURS, "flywheel-executor.service")
 #: The most each unit may be exposed, as systemd-analyze counts (0 is closed, 10 is open). Lower is welcome.
-MOST_EXPOSED = {"flywheel.service": 2.5, "flywheel-gateway.service": 1.5, "vllm.service": 4.0}
+MOST_EXPOSED = {
+    "flywheel.service": 2.5, "flywheel-gateway.service": 1.5, "flywheel-executor.service": 1.5, "vllm.service": 4.0,
+}  # fmt: skip
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine (package systemd)"
+)
+needs_parser = pytest.mark.skipif(
+    shutil.which("apparmor_parser") is None or not Path("/etc/apparmor.d/abi/4.0").exists(),
+    reason="no AppArmor 4 on this machine (package apparmor, from Debian 13 or Ubuntu 24.04 on)",
 )
 
 
@@ -70,9 +77,9 @@ def _exposure(unit: Path) -> float:
     return float(match.group(1))
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", NOTIFYING)
 def test_our_services_say_when_they_are_ready_and_come_back(name):
-    """Both are ready when they say so and come back however they ended, unless the settings are wrong."""
+    """Each is ready when it says so and comes back however it ended, unless the settings are wrong."""
     service = _service(name)
     assert service["Type"] == "notify"
     assert service["NotifyAccess"] == "main"
@@ -85,6 +92,42 @@ def test_a_stuck_daemon_is_noticed_and_a_reload_is_a_signal():
     service = _service("flywheel.service")
     assert int(service["WatchdogSec"]) > 0
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
+
+
+def test_the_executors_bombs_are_bounded_and_are_not_its_end():
+    """What all boxes take together has an end, each box gets a group of its own, and a bomb ends its test alone."""
+    service = _service("flywheel-executor.service")
+    assert {"MemoryMax", "TasksMax"} <= service.keys()
+    assert service["MemorySwapMax"] == "0"
+    assert set(service["Delegate"].split()) == {"memory", "pids"}
+    assert service["OOMPolicy"] == "continue"
+    assert service["KillMode"] == "control-group"
+
+
+def test_the_executor_has_no_network_and_shares_no_user():
+    """The executor runs as nobody else does, reaches no network, and cannot see the store."""
+    service = _service("flywheel-executor.service")
+    assert service["User"] not in {_service(name)["User"] for name in OURS}
+    assert service["PrivateNetwork"] == "yes"
+    assert "AF_INET" not in service["RestrictAddressFamilies"]
+    assert "/var/lib/flywheel" in service["InaccessiblePaths"]
+
+
+def test_the_executors_profile_gives_user_namespaces_to_it_alone():
+    """The AppArmor profile has the name that the unit asks for, and is attached to no program: others gain nothing."""
+    profile = (UNITS[0].parent / "apparmor" / "flywheel-executor").read_text()
+    name = _service("flywheel-executor.service")["AppArmorProfile"].removeprefix("-")
+    assert re.search(rf"^profile {name} flags=\(unconfined\) \{{$", profile, re.MULTILINE)
+    assert re.search(r"^  userns,$", profile, re.MULTILINE)
+
+
+@needs_parser
+def test_the_profile_can_be_loaded():
+    """AppArmor's own parser understands the profile."""
+    argv = ["apparmor_parser", "--skip-kernel-load", "--skip-cache", "--skip-read-cache"]
+    profile = UNITS[0].parent / "apparmor" / "flywheel-executor"
+    found = subprocess.run([*argv, str(profile)], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
 
 
 def test_a_stop_of_the_daemon_lets_it_leave_first():

@@ -1,9 +1,10 @@
-"""Right is: the same text, white space at the ends aside."""
+"""Right is: the same text, thoughts and white space at the ends aside."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from flywheel.gate.metrics.scores import Expectation, Score
+from flywheel.gate.metrics.thoughts import after_thoughts
 
 
 class ExactMetric:
@@ -13,16 +14,17 @@ class ExactMetric:
 
     def expect(self, answer: str) -> Expectation | None:
         """Return the held-out answer; None when it is empty."""
-        return Expectation(answer.strip(), format="text") if answer.strip() else None
+        said = after_thoughts(answer).strip()
+        return Expectation(said, format="text") if said else None
 
     def score(self, expected: Any, text: str, native: Sequence[Any] = ()) -> Score:  # noqa: ARG002 - text decides
         """Compare two texts."""
-        seen = text.strip()
+        seen, wanted = after_thoughts(text).strip(), after_thoughts(str(expected)).strip()
         if not seen:
             return Score(0.0, "the answer is empty", unusable=True)
-        if seen == expected:
+        if seen == wanted:
             return Score(1.0, format="text")
-        return Score(0.0, f"differs from character {_parting(expected, seen) + 1}", "text")
+        return Score(0.0, f"differs from character {_parting(wanted, seen) + 1}", "text")
 
 
 def _parting(left: str, right: str) -> int:

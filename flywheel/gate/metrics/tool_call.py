@@ -1,13 +1,19 @@
 """Right is: the same calls, in the same order, with equal arguments, and no call more."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from flywheel.core.tool_calls import ToolCall, parse_tool_calls
+from flywheel.core.tool_calls import ToolCall, call_from, parse_tool_calls
 from flywheel.gate.metrics.scores import Expectation, Score
+from flywheel.gate.metrics.thoughts import after_thoughts
+from flywheel.gate.metrics.values import read_json
+
+Alike = Callable[[Any, Any], bool]
 
 SEVERAL = "multi-tool"
+BARE = "bare json"  # how some models write calls; no agent that reads this text calls anything
 _LONGEST = 200
+_TEXTS = ("function", "bare function")  # formats whose arguments are texts, whatever the tool takes
 
 
 class ToolCallMetric:
@@ -31,8 +37,9 @@ class ToolCallMetric:
             return Score(0.0, "a tool call was begun and cannot be read", parsed.format, unusable=True)
         if not parsed.calls and not text.strip():
             return Score(0.0, "the answer is empty", parsed.format, unusable=True)
-        detail = _difference(expected, parsed.calls)
-        return Score(0.0 if detail else 1.0, detail, parsed.format)
+        detail = _difference(expected, parsed.calls, same if parsed.format not in _TEXTS else spelled)
+        written = BARE if parsed.format == "none" and _is_bare(text) else parsed.format
+        return Score(0.0 if detail else 1.0, detail, written)
 
 
 def same(left: Any, right: Any) -> bool:
@@ -46,14 +53,32 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _difference(expected: Sequence[dict[str, Any]], calls: Sequence[ToolCall]) -> str:
+def spelled(wanted: Any, seen: Any) -> bool:
+    """Tell whether arguments that came as texts spell the wanted ones, as servers read them by the tool's schema."""
+    if isinstance(wanted, dict) and isinstance(seen, dict):
+        return wanted.keys() == seen.keys() and all(spelled(value, seen[key]) for key, value in wanted.items())
+    if isinstance(wanted, str) or not isinstance(seen, str):
+        return same(wanted, seen)
+    told = seen.strip()
+    readable, value = read_json(told.lower() if isinstance(wanted, bool) or wanted is None else told)
+    return readable and same(wanted, value)
+
+
+def _is_bare(text: str) -> bool:
+    """Tell whether an answer is nothing but a JSON object that would be a call between tags."""
+    readable, value = read_json(after_thoughts(text).strip())
+    return readable and call_from(value) is not None and not {"arguments", "parameters"}.isdisjoint(value)
+
+
+def _difference(expected: Sequence[dict[str, Any]], calls: Sequence[ToolCall], alike: Alike) -> str:
     if not calls:
         return f"called nothing, expected {_names(expected)}"
     for number, (wanted, call) in enumerate(zip(expected, calls, strict=False), 1):
         if call.name != wanted["name"]:
             return f"call {number} is {call.name}, expected {wanted['name']}"[:_LONGEST]
-        if not same(wanted["arguments"], call.arguments):
-            return f"call {number}, {call.name}: {_arguments(wanted['arguments'], call.arguments)}"[:_LONGEST]
+        if not alike(wanted["arguments"], call.arguments):
+            told = _arguments(wanted["arguments"], call.arguments, alike)
+            return f"call {number}, {call.name}: {told}"[:_LONGEST]
     if len(calls) != len(expected):
         return f"{len(calls)} calls, expected {len(expected)}"
     return ""
@@ -63,12 +88,12 @@ def _names(expected: Sequence[dict[str, Any]]) -> str:
     return ", ".join(call["name"] for call in expected)[:_LONGEST]
 
 
-def _arguments(wanted: Any, seen: Any) -> str:
+def _arguments(wanted: Any, seen: Any, alike: Alike) -> str:
     if not isinstance(wanted, dict) or not isinstance(seen, dict):
         return f"arguments are {seen!r}, expected {wanted!r}"
     for key in wanted:
         if key not in seen:
             return f"{key} is missing"
-        if not same(wanted[key], seen[key]):
+        if not alike(wanted[key], seen[key]):
             return f"{key} is {seen[key]!r}, expected {wanted[key]!r}"
     return f"{next(key for key in seen if key not in wanted)} was not asked for"

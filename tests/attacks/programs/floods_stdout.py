@@ -1,0 +1,4 @@
+"""Prints lines for ever."""
+
+while True:
+    print("a line like any other")

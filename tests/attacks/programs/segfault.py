@@ -1,0 +1,3 @@
+"""Reads from nowhere."""
+
+ctypes.string_at(0)
