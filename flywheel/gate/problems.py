@@ -193,7 +193,8 @@ def row_of(problem: Problem) -> dict[str, Any]:
 
 def dump(problem: Problem) -> bytes:
     """Return a problem as its line of a suite."""
-    return json.dumps(row_of(problem), sort_keys=True).encode() + b"\n"
+    # Not sorted: a template writes the schemas of tools in their own order, and is asked as production asks it.
+    return json.dumps(row_of(problem)).encode() + b"\n"
 
 
 def _listed(value: Any) -> Any:

@@ -317,8 +317,8 @@ def test_the_page_escapes_everything_a_model_wrote():
     ]  # fmt: skip
     report = judge(evidence, make_gate(), Subject(adapter=nasty, suite=nasty, alpha=0.03))
     page = render(report, nasty, evidence)
-    ours = "html head meta title style body h1 h2 span p table tr th td pre br"
-    assert set(re.findall(r"<(\w+)", page)) <= set(ours.split())
+    foreign = "script img iframe object embed link base form input button video audio source use image foreignObject"
+    assert not set(re.findall(r"<(\w+)", page)) & set(foreign.split())
     assert html.escape(nasty) in page
     assert "onerror=y>" not in page
     assert not re.search(r"(src|href|url)\s*[=(]\s*[\"']?\w", page.replace(html.escape(nasty), ""))
