@@ -24,13 +24,22 @@ _FUNCTION = "def add(a, b):\n    return sorted(set(range(a % 50)) | {b})\n"
 _SCRIPT = "a, b = map(int, input().split())\nprint(sorted(set(range(a % 50)) | {b}))\n"
 _LIMITS = Limits(seconds=30)
 
+#: How many tests a problem has, where they are sent together as the gate does.
+BATCH = 10
+TEN = "box, 10 calls"
+
 Test = Callable[[int], Awaitable[None]]
 
 
 def in_a_box(executor: Executor, kind: str) -> Test:
-    """Return what runs one test in a box, and sees that its answer is right."""
+    """Return what runs one test in a box, and sees that its answer is right; "calls" runs ten, as problems have."""
 
     async def test(number: int) -> None:
+        if kind == "calls":
+            calls = tuple(Call(args=(number + each, 7)) for each in range(BATCH))
+            runs = await executor.run(Program(code=_FUNCTION, entry="add", calls=calls, limits=_LIMITS))
+            assert [run.value for run in runs] == [right(number + each) for each in range(BATCH)]
+            return
         if kind == "call":
             program = Program(code=_FUNCTION, entry="add", calls=(Call(args=(number, 7)),), limits=_LIMITS)
         else:
@@ -116,6 +125,7 @@ async def measure(arguments: argparse.Namespace) -> None:
         tests = {
             "box, call": in_a_box(client, "call"),
             "box, stdin": in_a_box(client, "stdin"),
+            TEN: in_a_box(client, "calls"),
             "python -I": in_a_process,
         }
         p50: dict[str, list[float]] = {name: [] for name in tests}
@@ -125,12 +135,14 @@ async def measure(arguments: argparse.Namespace) -> None:
         for _ in range(arguments.rounds):
             for name, test in tests.items():
                 await one_by_one(test, 10)
-                cuts = statistics.quantiles(await one_by_one(test, arguments.tests), n=100)
-                p50[name].append(cuts[49])
-                p95[name].append(cuts[94])
+                if name != TEN:
+                    cuts = statistics.quantiles(await one_by_one(test, arguments.tests), n=100)
+                    p50[name].append(cuts[49])
+                    p95[name].append(cuts[94])
                 # Twice as many askers as boxes, so that none waits for its next test; a plain process for each core.
                 at_once = arguments.workers * (1 if test is in_a_process else 2)
-                rates[name].append(await flat_out(test, arguments.tests * 2, at_once))
+                each = BATCH if name == TEN else 1
+                rates[name].append(each * await flat_out(test, arguments.tests * 2 // each, at_once))
     print(f"{arguments.tests} tests one by one and twice as many at once, {arguments.workers} workers, ", end="")
     print(f"{arguments.rounds} rounds: median (least - most)")
     print(f"{os.cpu_count()} cores, load {before:.1f} before and {os.getloadavg()[0]:.1f} after")
@@ -140,9 +152,9 @@ async def measure(arguments: argparse.Namespace) -> None:
 def _show(p50: dict[str, list[float]], p95: dict[str, list[float]], rates: dict[str, list[float]]) -> None:
     print(f"{'':12}{'p50 ms':>24}{'p95 ms':>24}{'tests/s':>24}{'p50 : plain':>14}{'tests/s : plain':>17}")
     for name, typical in p50.items():
-        slower = _ratio(typical, p50["python -I"])
+        slower = _ratio(typical, p50["python -I"]) if typical else ""
         faster = _ratio(rates[name], rates["python -I"])
-        print(f"{name:12}{_range(typical)}{_range(p95[name])}{_range(rates[name], 0)}{slower:>14}{faster:>17}")
+        print(f"{name:14}{_range(typical)}{_range(p95[name])}{_range(rates[name], 0)}{slower:>14}{faster:>17}")
 
 
 def _ratio(values: list[float], plain: list[float]) -> str:
@@ -150,6 +162,8 @@ def _ratio(values: list[float], plain: list[float]) -> str:
 
 
 def _range(values: list[float], digits: int = 1) -> str:
+    if not values:
+        return " " * 24
     text = f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} - {max(values):.{digits}f})"
     return f"{text:>24}"
 

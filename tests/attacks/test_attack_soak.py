@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from attack_cgroups import Group
-from attack_house import Attack, Guarded, attacks, faults, guarded, passes, strike
+from attack_house import Attack, Guarded, attacks, faults, guarded, look_around, passes, strike
 from attack_worlds import Room, World, orphanage
 
 from flywheel.sandbox.clients import Executor
@@ -80,6 +80,7 @@ class Stream:
 
 async def _soak(guard: Guarded, stream: Stream) -> Room:
     executor = await guard.ready()
+    await asyncio.gather(*(look_around(executor) for _ in range(2 * WORKERS)))  # every box has had a test then
     await asyncio.to_thread(guard.settle)
     room = Room(guard.folder, guard.group)
     await asyncio.gather(*(stream.client(executor) for _ in range(CLIENTS)))
