@@ -13,7 +13,7 @@ from flywheel.core.errors import MisuseError, PermanentError, ResourceError
 from flywheel.core.verdicts import Report
 from flywheel.gate.journals import Entry, render_journal
 from flywheel.proc.files import write_file
-from flywheel.store.reports import StoredReport, reports
+from flywheel.store.reports import StoredReport, report_by_id, reports
 from flywheel.store.runs import adapter_by_name, adapters
 
 ReportName = Annotated[str, typer.Argument(help="A report, or the beginning of its name; or an adapter, for its last.")]
@@ -80,7 +80,7 @@ def journal(line: LineName, page: Out = None, as_json: AsJson = False, config: C
 
 def _row(session: Session, name: str) -> dict[str, Any]:
     """Return the report a person means: by its name, or the last one of an adapter."""
-    adapter = adapter_by_name(session, name)
+    adapter = None if report_by_id(session, name) else adapter_by_name(session, name)
     if adapter is None:
         return one_row(session, "reports", name)
     found = reports(session, adapter=adapter.hash)

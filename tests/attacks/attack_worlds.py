@@ -157,7 +157,8 @@ class World:
 
     def clean(self) -> None:
         """Remove what an attack that was let through has left."""
-        for line in self._marked():
+        ctypes.CDLL(None).mq_unlink(f"/{self.mark}".encode())
+        for line in list(self._marked()):
             kind, *rest = line.split()
             if line.startswith("/"):
                 Path(line).unlink(missing_ok=True)

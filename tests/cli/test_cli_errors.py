@@ -18,6 +18,7 @@ from flywheel.cli.main import app, main
 from flywheel.core.events import Event
 from flywheel.core.examples import DatasetManifest
 from flywheel.core.training import AdapterManifest
+from flywheel.core.verdicts import Report, Verdict
 from flywheel.daemon.places import shipped
 from flywheel.store import tables as t
 from flywheel.store.ledger import append
@@ -31,6 +32,7 @@ ADAPTER = AdapterManifest(hash="h", line="l", number=1, run="r", dataset="d", ba
                           rank=1, target_modules=(), files={})  # fmt: skip
 DATASET = DatasetManifest(hash="h", line="l", number=1, parent=None, splits={}, examples=0, fresh=0, replayed=0,
                           created_at=NOON)  # fmt: skip
+REPORT = Report(adapter="h", suite="s", gate="g", verdict=Verdict.FAIL, sentence="fail", checks=(), alpha_spent=0.01)
 
 READING = (
     ("status",), ("decisions",), ("sources", "list"), *((noun, "list") for noun in NOUNS),
@@ -42,8 +44,13 @@ NEEDS_STORE = (
     ("datasets", "export", "x", "x", "--to", "messages"), ("forget", "--session", "x", "--dry-run"),
     ("runs", "cancel", "x"), ("reports", "compare", "x@1"), ("adapters", "fuse", "x@1", "--as", "x"),
     ("adapters", "check", "x", "--base", "x"), ("adapters", "export", "x@1", "--to", "adapter", "--out", "x"),
+    ("reports", "open", "x"), ("reports", "journal", "x"), ("suites", "adopt", "x", "--line", "x"),
+    ("suites", "rotate", "x"),
 )  # fmt: skip
-NEEDS_SETTINGS = (*NEEDS_STORE, ("policy", "check"), ("policy", "explain", "x"))
+NEEDS_SETTINGS = (
+    *NEEDS_STORE, ("policy", "check"), ("policy", "explain", "x"), ("gate", "x@1"),
+    ("suites", "import", "x", "x", "--line", "x"),
+)  # fmt: skip
 PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("executor",), ("sources", "ingest", "--once"))
 
 
@@ -139,6 +146,8 @@ def _values(table: Any, key: str, number: int) -> dict[str, Any]:
         values["body"] = ADAPTER.model_dump(mode="json")
     if table is t.DatasetRow:
         values["body"] = DATASET.model_dump(mode="json")
+    if table is t.ReportRow:
+        values["body"] = REPORT.model_dump(mode="json")
     return {**values, key: f"same-{number}"}
 
 
@@ -163,7 +172,20 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 def test_the_list_of_commands_here_is_whole() -> None:
     """A new command is added to these tests."""
-    given = {"x", "x@1", "--dry-run", "--once", "--to", "messages", "--session", "--as", "--base", "--out", "adapter"}
+    given = {
+        "x",
+        "x@1",
+        "--dry-run",
+        "--once",
+        "--to",
+        "messages",
+        "--session",
+        "--as",
+        "--base",
+        "--out",
+        "--line",
+        "adapter",
+    }
     known = {tuple(word for word in one if word not in given)
              for one in (*NEEDS_SETTINGS, *PROCESSES)}  # fmt: skip
     alone = {("demo",), ("env", "create"), ("env", "list"), ("sources", "probe"), ("datasets", "validate")}

@@ -1,9 +1,8 @@
 """Leaves shared memory, semaphores and queues of every kind for the next test and the host."""
 
-for key in (0, TARGET["key"]):
-    syscall("shmget", key, 1 << 20, 0o1666)
-    syscall("msgget", key, 0o1666)
-    syscall("semget", key, 4, 0o1666)
+syscall("shmget", TARGET["key"], 1 << 20, 0o1666)
+syscall("msgget", TARGET["key"], 0o1666)
+syscall("semget", TARGET["key"], 4, 0o1666)
 syscall("mq_open", ctypes.c_char_p(TARGET["mark"].encode()), 0o102, 0o666, None)
 for folder in ("/dev/shm", "/dev/mqueue", "/tmp"):
     write(f"{folder}/{TARGET['mark']}")
