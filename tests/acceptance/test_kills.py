@@ -14,8 +14,6 @@ PATIENCE = 900
 
 def drive(world: World, kills: Path | None) -> int:
     """Bring a world from its first outcome to a promotion, whatever happens to the daemon; return its deaths."""
-    # What a slow canary is fed would be enough for a second run: how often a thing happens must not depend on speed.
-    world.edit(f"policies/lines/{LINE}.toml", ("runs_per_day = 4", "runs_per_day = 1"))
     env = {"FLYWHEEL_KILL_FILE": str(kills)} if kills else {}
     world.start_gateway()
     world.start_daemon(**env)
@@ -27,6 +25,8 @@ def drive(world: World, kills: Path | None) -> int:
             deaths += 1
             world.start_daemon(**env)
         if not approved and world.events("rollout.canary_started"):
+            # What a slow canary is fed would do for a second dataset, and how often a thing happens is counted.
+            world.edit(f"policies/lines/{LINE}.toml", ("fresh_examples = 400", "fresh_examples = 100000"))
             world.run("adapters", "approve", world.events("rollout.canary_started")[0].subject, "--wait", "0")
             approved = True
         if any(arm.role == "canary" for arm in world.arms()) and fed < 40:
