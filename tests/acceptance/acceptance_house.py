@@ -161,6 +161,15 @@ class World:
         routing = Routing.parse(path.read_bytes()) if path.is_file() else None
         return tuple(routing.aliases[LINE].arms) if routing and LINE in routing.aliases else ()
 
+    def caught_up(self) -> bool:
+        """Tell whether every call of the agent has become an outcome."""
+        counts = []
+        for path, table in ((self.paths.agent_database, "llm_calls"), (self.home / "flywheel.db", "outcomes")):
+            database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            counts.append(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - two names
+            database.close()
+        return counts[0] == counts[1]
+
     def wait_for(self, kind: str, seconds: float = 120, subject: str = "") -> Event:
         """Wait until the ledger holds an event."""
         end = time.monotonic() + seconds
