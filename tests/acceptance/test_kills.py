@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(1500)]
 PATIENCE = 900
 # About six batches decide a canary. All of them together stay below the 400 fresh examples of a second dataset: how
 # often a thing happens is counted here, and must not depend on how long a slow machine feeds its canary.
-BATCH, BATCHES = 30, 13
+BATCH, BATCHES = 30, 10
 
 
 def drive(world: World, kills: Path | None) -> int:
