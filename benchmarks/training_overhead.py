@@ -2,7 +2,8 @@
 
 The worker is the whole of it: the job is queued in a store and followed as the daemon follows it, with its log read,
 its lease renewed, checkpoints sealed, progress told, curves drawn, rows tokenised and measured. The bare script is TRL
-as its manual has it: the same base, rows, batches, steps, checkpoints and losses told, and the adapter saved.
+as its manual has it: the same base, rows, batches, steps, checkpoints and losses told, and the adapter saved; in the
+worker's environment, so that both keep what they allocated alike.
 Both train the tiny base on one thread; wall time is what a clock says, processor time that of all processes involved,
 the one that follows included. A single look, without a GPU: with one, the same bookkeeping costs a smaller share.
 
@@ -34,7 +35,7 @@ from flywheel.proc.files import write_json
 from flywheel.store import jobs as rows
 from flywheel.store.stores import Store, open_store, sqlite_url
 from flywheel.train.backends.seams import RESULT, Places
-from flywheel.train.backends.trl import ENV, Trl
+from flywheel.train.backends.trl import Trl
 
 MOST = 0.03
 BATCH = 8
@@ -126,11 +127,11 @@ async def worked(store: Store, folder: Path, base: Path, train: Path, python: Pa
 
 def bare(folder: Path, base: Path, train: Path, python: Path, steps: int) -> None:
     """Let the bare script do the run."""
-    _, path, _ = orders_for(folder, base, train, python)
+    _, path, env = orders_for(folder, base, train, python)
     path.write_text(json.dumps({**json.loads(path.read_text()), "logging_steps": max(1, steps // 200)}))
     with (folder / "bare.log").open("wb") as log:
         argv = [str(python), "-c", BARE, str(path)]
-        subprocess.run(argv, env={**os.environ, **ENV}, stdout=log, stderr=log, cwd=folder, check=True)
+        subprocess.run(argv, env={**os.environ, **env}, stdout=log, stderr=log, cwd=folder, check=True)
 
 
 def timed(what, *given) -> Cost:

@@ -103,14 +103,14 @@ def train(
     before = trainings.runs_of(line, config) if follow else frozenset()
     if ablate:
         body = Ablation.parse(ablate).model_dump(mode="json")
-        ask(Wish(kind="ablate", subject=line, reason=reason, body=body), wait, as_json, config)
+        answered = ask(Wish(kind="ablate", subject=line, reason=reason, body=body), wait, as_json, config)
     else:
-        ask(Wish(kind="train", subject=line, reason=reason), wait, as_json, config)
-    if follow:
+        answered = ask(Wish(kind="train", subject=line, reason=reason), wait, as_json, config)
+    if follow and answered.state != "refused":
         trainings.follow_line(line, before, as_json, config)
 
 
-def ask(wish: Wish, wait: float, as_json: bool, config: Path | None) -> None:
+def ask(wish: Wish, wait: float, as_json: bool, config: Path | None) -> Request:
     """Write what a person wishes, wait for the daemon, and say what became of it."""
     with reading(config) as (settings, _):
         line = _line_of(wish)
@@ -118,14 +118,15 @@ def ask(wish: Wish, wait: float, as_json: bool, config: Path | None) -> None:
             raise MisuseError(
                 f"{line!r} is not a line of the settings", f"lines: {', '.join(settings.lines) or 'none'}"
             )
-    ask_of(wish, line, wait, as_json, config)
+    return ask_of(wish, line, wait, as_json, config)
 
 
-def ask_of(wish: Wish, line: str, wait: float, as_json: bool, config: Path | None) -> None:
+def ask_of(wish: Wish, line: str, wait: float, as_json: bool, config: Path | None) -> Request:
     """Write down what a person asks about a line, and say what became of it."""
     with reading(config) as (_, store):
         answered = wait_for(store, _write(store, line, wish), wait)
     show_answer(answered, as_json)
+    return answered
 
 
 def show_answer(answered: Request, as_json: bool) -> None:

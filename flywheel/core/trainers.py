@@ -95,7 +95,8 @@ def refusals(backend: str, technique: Technique, values: Hyperparameters, *, ord
     can = TRAINERS.get(backend)
     if can is None:
         return [Refusal(key="backend", reason=f"there is no backend {backend!r}; choose from {', '.join(TRAINERS)}")]
-    return [*_of_adapter(values), *_of_technique(backend, can, technique), *_of_values(backend, can, values, ordered)]
+    asked = [*_of_adapter(values), *_of_technique(backend, can, technique), *_of_values(backend, can, values, ordered)]
+    return [*asked, *_of_pairing(technique, values)]
 
 
 def why_refused(spec: TrainSpec) -> str:
@@ -113,6 +114,15 @@ def _of_technique(backend: str, can: Abilities, technique: Technique) -> Iterato
     if technique not in can.techniques:
         known = ", ".join(sorted(can.techniques))
         yield Refusal(key="technique", reason=f"the {backend} backend does not do {technique}; it does {known}")
+
+
+def _of_pairing(technique: Technique, values: Hyperparameters) -> Iterator[Refusal]:
+    if values.span_weights and technique in {"dpo", "kto"}:
+        reason = f"they weigh the answers that sft learns; {technique} has none of them"
+        yield Refusal(key="hyperparameters.span_weights", reason=reason)
+    if technique == "kto" and values.batch_size < 2:  # noqa: PLR2004 - an answer and a stranger's
+        reason = "kto needs 2 or more: it sets each answer against another question of the batch"
+        yield Refusal(key="hyperparameters.batch_size", reason=reason)
 
 
 def _of_values(backend: str, can: Abilities, values: Hyperparameters, ordered: bool) -> Iterator[Refusal]:  # noqa: FBT001

@@ -8,6 +8,8 @@ from flywheel.core.trainers import why_refused
 from flywheel.core.training import TrainSpec
 from flywheel.train.facts import LineSituation, Situation, spec_for, variants_of
 
+_UNDER_WAY = {JobState.QUEUED: "waits for its turn", JobState.RUNNING: "is training"}
+
 
 def plan(here: Situation) -> Plan:
     """See to ended runs first, then start what each line's newest dataset asks for."""
@@ -118,8 +120,8 @@ def _why(here: LineSituation) -> str:
 
 def _running(name: str, whole: Situation) -> dict[str, str]:
     for job in whole.jobs:
-        if job.line == name and job.state in {JobState.QUEUED, JobState.RUNNING}:
-            return {name: f"{job.subject} is training{_progress(job)}"}
+        if job.line == name and job.state in _UNDER_WAY:
+            return {name: f"{job.subject} {_UNDER_WAY[job.state]}{_progress(job)}"}
     return {}
 
 

@@ -69,7 +69,8 @@ class World:
         for old, new in changes:
             assert old in text, f"{name} does not hold {old!r}"
             text = text.replace(old, new)
-        path.write_text(text)
+        path.with_name(f".{path.name}").write_text(text)
+        path.with_name(f".{path.name}").replace(path)  # whole: the daemon may be reading
 
     def tasks(self, start: int, count: int) -> tuple[Task, ...]:
         """Tasks of the tiny world."""
@@ -159,6 +160,15 @@ class World:
         path = self.home / "routing.json"
         routing = Routing.parse(path.read_bytes()) if path.is_file() else None
         return tuple(routing.aliases[LINE].arms) if routing and LINE in routing.aliases else ()
+
+    def caught_up(self) -> bool:
+        """Tell whether every call of the agent has become an outcome."""
+        counts = []
+        for path, table in ((self.paths.agent_database, "llm_calls"), (self.home / "flywheel.db", "outcomes")):
+            database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            counts.append(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - two names
+            database.close()
+        return counts[0] == counts[1]
 
     def wait_for(self, kind: str, seconds: float = 120, subject: str = "") -> Event:
         """Wait until the ledger holds an event."""

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from flywheel.core.events import Event
 from flywheel.core.jobs import Job, JobState
-from flywheel.core.requests import Request
+from flywheel.core.requests import Request, RequestKind
 from flywheel.core.training import TrainSpec
 from flywheel.daemon.places import shipped
 from flywheel.store import jobs as job_rows
@@ -130,25 +131,40 @@ def test_following_goes_on_with_the_smaller_batch(config: Path, store: Store) ->
     assert f"{NEXT.run_id} finished" in said.stdout
 
 
-def test_a_person_ends_a_run(config: Path, store: Store) -> None:
-    """The wish is written with its reason, and the daemon's answer is what the person reads."""
+@contextmanager
+def daemon(store: Store, kind: RequestKind, *, satisfied: bool, answer: str) -> Iterator[list[Request]]:
+    """Answer the one wish that comes, as the daemon does; give what was asked."""
     asked: list[Request] = []
 
-    def daemon() -> None:
+    def work() -> None:
         end = time.monotonic() + 30
         while not asked and time.monotonic() < end:
             with store.write() as session:
-                for request in open_requests(session, "cancel"):
+                for request in open_requests(session, kind):
                     asked.append(request)
-                    answer_request(session, request.id, satisfied=True, answer=f"{RUN} was ended at step 3 of 9")
+                    answer_request(session, request.id, satisfied=satisfied, answer=answer)
             time.sleep(0.05)
 
-    thread = threading.Thread(target=daemon)
+    thread = threading.Thread(target=work)
     thread.start()
-    said = flywheel("runs", "cancel", RUN[:7], "--reason", "the GPU is needed", "-c", config)
+    yield asked
     thread.join()
+
+
+def test_a_person_ends_a_run(config: Path, store: Store) -> None:
+    """The wish is written with its reason, and the daemon's answer is what the person reads."""
+    with daemon(store, "cancel", satisfied=True, answer=f"{RUN} was ended at step 3 of 9") as asked:
+        said = flywheel("runs", "cancel", RUN[:7], "--reason", "the GPU is needed", "-c", config)
     assert (said.returncode, said.stdout) == (0, f"{RUN} was ended at step 3 of 9\n")
     assert [(one.subject, one.line, one.reason) for one in asked] == [(RUN, "tool-calling", "the GPU is needed")]
+
+
+def test_a_refused_wish_is_not_followed(config: Path, store: Store) -> None:
+    """Nothing will begin: the answer is all there is, and nobody waits for more."""
+    with daemon(store, "train", satisfied=False, answer="tool-calling has no new examples"):
+        said = flywheel("train", "tool-calling", "--follow", "--json", "-c", config)
+    answered = json.loads(said.stdout)
+    assert (answered["state"], answered["answer"]) == ("refused", "tool-calling has no new examples")
 
 
 def test_what_has_ended_cannot_be_ended(config: Path, store: Store) -> None:

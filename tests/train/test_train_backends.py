@@ -89,6 +89,23 @@ def test_a_curriculum_and_an_unknown_backend_are_refused() -> None:
     assert "train.hyperparameters.quantization" in both
 
 
+@pytest.mark.parametrize(
+    ("technique", "values", "sentence"),
+    [
+        ("dpo", {"span_weights": {"plan": 2.0}}, "train.hyperparameters.span_weights: they weigh the answers that sft"),
+        ("kto", {"span_weights": {"plan": 2.0}}, "train.hyperparameters.span_weights: they weigh the answers that sft"),
+        ("kto", {"batch_size": 1}, "train.hyperparameters.batch_size: kto needs 2 or more"),
+        ("sft-dpo", {"span_weights": {"plan": 2.0}, "batch_size": 1}, ""),
+    ],
+)
+def test_values_that_a_technique_has_no_use_for_are_refused(
+    technique: Technique, values: dict[str, Any], sentence: str
+) -> None:
+    """Before a process starts: weights of spans where none is learned, a batch that leaves nothing to compare."""
+    assert why_refused(spec("trl", technique=technique, **values)).startswith(sentence)
+    assert bool(sentence) == bool(why_refused(spec("trl", technique=technique, **values)))
+
+
 @pytest.mark.asyncio
 async def test_a_refused_run_waits_and_says_why(house: House) -> None:
     """No intent is proposed for it, so nothing is started, pinned or written."""

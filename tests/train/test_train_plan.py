@@ -41,7 +41,7 @@ def job(state: JobState, **given: Any) -> Job:
             [],
             {"l": "the last run failed (boom); `flywheel train l` tries again"},
         ),
-        ({"run_state": "running"}, [job(JobState.QUEUED)], [], {"l": "run-1 is training"}),
+        ({"run_state": "running"}, [job(JobState.QUEUED)], [], {"l": "run-1 waits for its turn"}),
         (
             {"run_state": "running"},
             [job(JobState.RUNNING, progress={"step": 3, "of": 9})],

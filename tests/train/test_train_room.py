@@ -72,7 +72,7 @@ async def test_a_run_is_started_once(house: House) -> None:
     assert again == Done(sentence=f"{wish.intent.subject} is no longer wanted", changed=False)
     assert house.everything() == before
     assert (await house.plan()).proposals == ()
-    assert (await house.plan()).waits == {"l": f"{wish.intent.subject} is training"}
+    assert (await house.plan()).waits == {"l": f"{wish.intent.subject} waits for its turn"}
 
 
 async def test_a_newer_dataset_makes_the_older_run_unwanted(house: House) -> None:
