@@ -69,8 +69,7 @@ class World:
         for old, new in changes:
             assert old in text, f"{name} does not hold {old!r}"
             text = text.replace(old, new)
-        path.with_name(f".{path.name}").write_text(text)
-        path.with_name(f".{path.name}").replace(path)  # whole: the daemon may be reading
+        path.write_text(text)
 
     def tasks(self, start: int, count: int) -> tuple[Task, ...]:
         """Tasks of the tiny world."""

@@ -147,8 +147,10 @@ def daemon(store: Store, kind: RequestKind, *, satisfied: bool, answer: str) -> 
 
     thread = threading.Thread(target=work)
     thread.start()
-    yield asked
-    thread.join()
+    try:
+        yield asked
+    finally:
+        thread.join()
 
 
 def test_a_person_ends_a_run(config: Path, store: Store) -> None:
