@@ -9,9 +9,10 @@ from flywheel.core.ids import served_name
 
 
 class ReleaseState(StrEnum):
-    """Registered, canary, active, then superseded, rolled back, rejected or retired."""
+    """Registered, perhaps in the shadow, canary, active, then superseded, rolled back, rejected or retired."""
 
     REGISTERED = "registered"
+    SHADOW = "shadow"
     CANARY = "canary"
     ACTIVE = "active"
     SUPERSEDED = "superseded"
@@ -22,7 +23,12 @@ class ReleaseState(StrEnum):
 
 #: Which states may follow which. What was rolled back, rejected or retired never comes back by itself.
 MOVES: dict[ReleaseState, frozenset[ReleaseState]] = {
-    ReleaseState.REGISTERED: frozenset({ReleaseState.CANARY, ReleaseState.REJECTED, ReleaseState.RETIRED}),
+    ReleaseState.REGISTERED: frozenset(
+        {ReleaseState.SHADOW, ReleaseState.CANARY, ReleaseState.REJECTED, ReleaseState.RETIRED}
+    ),
+    ReleaseState.SHADOW: frozenset(
+        {ReleaseState.CANARY, ReleaseState.REJECTED, ReleaseState.ROLLED_BACK, ReleaseState.RETIRED}
+    ),
     ReleaseState.CANARY: frozenset({ReleaseState.ACTIVE, ReleaseState.ROLLED_BACK, ReleaseState.RETIRED}),
     ReleaseState.ACTIVE: frozenset({ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK, ReleaseState.RETIRED}),
     ReleaseState.SUPERSEDED: frozenset({ReleaseState.ACTIVE, ReleaseState.RETIRED}),

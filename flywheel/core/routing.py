@@ -42,10 +42,22 @@ class Arm(Frozen):
     role: Role
 
 
+class Mirror(Frozen):
+    """A model that is asked what an alias was asked, for a share of its sessions; nobody is shown its answers."""
+
+    model: ModelName
+    share: Share = 1.0
+
+
 class Alias(Frozen):
-    """The models behind one name: exactly one active arm, at most one canary, shares that sum to one."""
+    """The models behind one name: exactly one active arm, at most one canary, shares that sum to one.
+
+    `mirror` is who is asked beside them, `capture` whether the calls are kept.
+    """
 
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    mirror: Mirror | None = None
+    capture: bool = True
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
