@@ -1,103 +1,54 @@
-"""What the gateway costs: the same requests direct and through it, in turns, in one run. Under a minute.
+"""What the gateway costs, capture on: the same requests direct and through it, in turns, in one run. Two minutes.
 
-Usage: python benchmarks/gateway.py [--rate 1000] [--connections 64] [--seconds 4] [--rounds 3]
+Added latency at a rate, what a streamed event waits, how much goes through, and memory. With `--litellm` the proxy of
+LiteLLM gets the same closed loop; its environment is built once from `litellm.lock`, over the network. Both ask for a
+key, as LiteLLM does not start without one.
+
+Usage: python benchmarks/gateway.py [--litellm] [--rate 1000] [--connections 64] [--seconds 4] [--rounds 3]
+                                    [--memory 20000] [--json FILE]
 """
 
 import argparse
 import asyncio
 import json
-import multiprocessing
-import socket
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import structlog
+from gateway_loads import HOST, Client, at_rate, flat_out, free_port, process, resident, run_upstream, streaming, worked
+from litellm_proxies import litellm_proxy
 
+from flywheel.core.clocks import SystemClock
 from flywheel.core.routing import Alias, Arm, Routing
+from flywheel.gateway.keys import KeyFile, gateway_key_file
 from flywheel.gateway.run import serve_gateway
 from flywheel.gateway.settings import GatewaySettings
 
-HOST = "127.0.0.1"
-_ANSWER = json.dumps({
-    "id": "c", "object": "chat.completion", "model": "line@1",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "word " * 120}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 500, "completion_tokens": 120},
-}).encode()  # fmt: skip
-_RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_ANSWER) + _ANSWER
-_HEADS_END = b"\r\n\r\n"
+BARS = {"added p50 ms": 0.6, "added p99 ms": 6.0, "added p50 ms a chunk": 0.5, "times LiteLLM": 40.0}
+_MIB_GROWN = 8.0
 
 
-class Upstream(asyncio.Protocol):
-    """Answers every request with the same bytes: as little work as Python can do."""
+class Series(NamedTuple):
+    """One figure over the rounds."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with nothing read."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport, self.data = transport, b""
+    values: Sequence[float]
 
-    def data_received(self, data: bytes) -> None:
-        """Answer every whole request."""
-        self.data += data
-        while rest := _after_message(self.data):
-            self.data = rest[0]
-            self.transport.write(_RESPONSE)
+    @property
+    def middle(self) -> float:
+        """Return the median of the rounds."""
+        return statistics.median(self.values)
 
-
-class Client(asyncio.Protocol):
-    """One connection that asks one thing at a time."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with nothing read."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport, self.data = transport, b""
-        self.answered: asyncio.Future[None] | None = None
-
-    def ask(self, request: bytes) -> asyncio.Future[None]:
-        """Send, and return what is done when the answer is there."""
-        self.answered = asyncio.get_running_loop().create_future()
-        self.transport.write(request)
-        return self.answered
-
-    def data_received(self, data: bytes) -> None:
-        """Note a whole answer."""
-        self.data += data
-        if rest := _after_message(self.data):
-            assert self.data.startswith(b"HTTP/1.1 200"), self.data[:200]
-            self.data = rest[0]
-            assert self.answered
-            self.answered.set_result(None)
-
-
-def _after_message(data: bytes) -> tuple[bytes] | None:
-    end = data.find(_HEADS_END)
-    if end < 0:
-        return None
-    head = data[:end].lower()
-    mark = head.index(b"content-length:") + 15
-    length = int(head[mark:].split(b"\r\n", 1)[0])
-    whole = end + len(_HEADS_END) + length
-    return (data[whole:],) if len(data) >= whole else None
-
-
-def request(number: int) -> bytes:
-    messages = [{"role": "system", "content": "Be brief. " * 80}, {"role": "user", "content": "def f(x):\n" * 100}]
-    body = json.dumps({"messages": messages, "model": "line", "temperature": 0.2}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n"
-    head += f"authorization: Bearer k\r\nx-session-id: s{number}\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
-async def _serve_upstream(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Upstream, HOST, port, backlog=1024)
-    await server.serve_forever()
-
-
-def run_upstream(port: int) -> None:
-    asyncio.run(_serve_upstream(port))
+    def text(self, digits: int) -> str:
+        """Return the median with the range: on a shared machine one figure misleads."""
+        least, most = min(self.values), max(self.values)
+        return f"{self.middle:.{digits}f} ({least:.{digits}f} - {most:.{digits}f})"
 
 
 def run_gateway(home: str, port: int, upstream: int) -> None:
@@ -108,127 +59,144 @@ def run_gateway(home: str, port: int, upstream: int) -> None:
     asyncio.run(serve_gateway(settings))
 
 
-@asynccontextmanager
-async def connected(port: int, count: int) -> AsyncIterator[list[Client]]:
-    loop = asyncio.get_running_loop()
-    clients = [(await loop.create_connection(Client, HOST, port))[1] for _ in range(count)]
-    yield clients
-    for client in clients:
-        client.transport.close()
+def added_at_rate(arguments: argparse.Namespace, ways: Mapping[str, int]) -> dict[str, Series]:
+    return _cuts(arguments, ways, lambda port: at_rate(port, arguments.connections, arguments.rate, arguments.seconds))
 
 
-async def at_rate(port: int, connections: int, rate: float, seconds: float) -> list[float]:
-    """Return latencies in ms, from the moment each request was due: waiting for a connection counts."""
-    requests = [request(number) for number in range(200)]
-    latencies: list[float] = []
-    async with connected(port, connections) as clients:
-        free: asyncio.Queue[Client] = asyncio.Queue()
-        for client in clients:
-            free.put_nowait(client)
-
-        async def ask(number: int, due: float) -> None:
-            client = await free.get()
-            await client.ask(requests[number % len(requests)])
-            latencies.append((time.perf_counter() - due) * 1000)
-            free.put_nowait(client)
-
-        began = time.perf_counter()
-        tasks = []
-        for number in range(int(rate * seconds)):
-            due = began + number / rate
-            wait = due - time.perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            # What is due is asked now; the generator's own lateness is not the gateway's.
-            tasks.append(asyncio.create_task(ask(number, time.perf_counter())))
-        await asyncio.gather(*tasks)
-    return latencies[len(latencies) // 10 :]
+def added_a_chunk(arguments: argparse.Namespace, ways: Mapping[str, int]) -> dict[str, Series]:
+    return _cuts(arguments, ways, lambda port: streaming(port, arguments.connections, arguments.seconds))
 
 
-async def flat_out(port: int, connections: int, seconds: float) -> float:
-    """Return requests a second when every connection asks again as soon as it is answered."""
-    done = 0
-    end = time.perf_counter() + seconds
-    async with connected(port, connections) as clients:
-
-        async def ask(client: Client, data: bytes) -> None:
-            nonlocal done
-            while time.perf_counter() < end:
-                await client.ask(data)
-                done += 1
-
-        await asyncio.gather(*(ask(client, request(number)) for number, client in enumerate(clients)))
-    return done / seconds
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def process(work: Callable[..., None], port: int, *arguments: object) -> Iterator[None]:
-    """Run a server in a process of its own until the block ends."""
-    child = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
-    child.start()
-    try:
-        deadline = time.monotonic() + 15
-        while not _listens(port):
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.05)
-        yield
-    finally:
-        child.terminate()
-        child.join(10)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
-
-
-def measure(arguments: argparse.Namespace, ports: dict[str, int]) -> None:
-    """Measure in turns and print each figure with its range over the rounds: on a shared machine one mean misleads."""
-    p50: dict[str, list[float]] = {name: [] for name in ports}
-    p99: dict[str, list[float]] = {name: [] for name in ports}
-    rates: dict[str, list[float]] = {name: [] for name in ports}
+def _cuts(arguments: argparse.Namespace, ways: Mapping[str, int], measure: Any) -> dict[str, Series]:
+    """Return p50 and p99 of both ways, and what the gateway adds in each round."""
+    found: dict[str, list[float]] = {f"{name} {cut}": [] for name in ways for cut in ("p50", "p99")}
     for _ in range(arguments.rounds):
-        for name, port in ports.items():
-            values = asyncio.run(at_rate(port, arguments.connections, arguments.rate, arguments.seconds))
-            cuts = statistics.quantiles(values, n=100)
-            p50[name].append(cuts[49])
-            p99[name].append(cuts[98])
-            rates[name].append(asyncio.run(flat_out(port, arguments.connections, arguments.seconds / 2)))
-    print(f"{arguments.rate}/s, {arguments.connections} connections, {arguments.rounds} rounds: median (least - most)")
-    print(f"{'':10}{'p50 ms':>26}{'p99 ms':>26}{'req/s':>26}")
-    for name in ports:
-        print(f"{name:10}{_range(p50[name], 3)}{_range(p99[name], 3)}{_range(rates[name], 0)}")
-    added = [[through - direct for direct, through in zip(*cut.values(), strict=True)] for cut in (p50, p99)]
-    print(f"{'added':10}{_range(added[0], 3)}{_range(added[1], 3)}")
+        for name, port in ways.items():
+            cuts = statistics.quantiles(asyncio.run(measure(port)), n=100)
+            found[f"{name} p50"].append(cuts[49])
+            found[f"{name} p99"].append(cuts[98])
+    for cut in ("p50", "p99"):
+        pairs = zip(found[f"direct {cut}"], found[f"gateway {cut}"], strict=True)
+        found[f"added {cut}"] = [through - direct for direct, through in pairs]
+    return _series(found)
 
 
-def _range(values: list[float], digits: int) -> str:
-    text = f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} - {max(values):.{digits}f})"
-    return f"{text:>26}"
+def _series(found: Mapping[str, list[float]]) -> dict[str, Series]:
+    return {name: Series(values) for name, values in found.items()}
+
+
+def closed_loop(
+    arguments: argparse.Namespace, ways: Mapping[str, int], pids: Mapping[str, int]
+) -> tuple[dict[str, Series], dict[str, Series]]:
+    """Return requests a second of each way, and the microseconds of a core that a request costs what stands in it."""
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    costs: dict[str, list[float]] = {name: [] for name in pids}
+    for port in ways.values():
+        asyncio.run(flat_out(port, arguments.connections, 1.0))  # warm: the first request of a proxy loads half of it
+    for _ in range(arguments.rounds):
+        for name, port in ways.items():
+            before = worked(pids.get(name, 0))
+            rate = asyncio.run(flat_out(port, arguments.connections, arguments.seconds))
+            rates[name].append(rate)
+            if name in pids:
+                costs[name].append((worked(pids[name]) - before) / (rate * arguments.seconds) * 1e6)
+    return _series(rates), _series(costs)
+
+
+def memory(arguments: argparse.Namespace, pid: int, port: int) -> list[float]:
+    """Return the MiB that the gateway holds after each tenth of the requests, once they are written."""
+    held = []
+    for _ in range(10):
+        asyncio.run(flat_out(port, arguments.connections, most=arguments.memory / 10))
+        while _capture(port)["waiting"]:
+            time.sleep(0.1)
+        held.append(resident(pid))
+    return held
+
+
+def _capture(port: int) -> dict[str, Any]:
+    asked = urllib.request.Request(f"http://{HOST}:{port}/flywheel/routing", headers={"x-api-key": Client.key})
+    with urllib.request.urlopen(asked) as response:  # noqa: S310 - our own gateway
+        told: dict[str, Any] = json.load(response)["capture"]
+        return told
+
+
+def measure(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
+    """Measure everything and return the figures; they are printed as they come."""
+    upstream, gateway, rival = free_port(), free_port(), free_port()
+    write_routing(home, upstream)
+    Client.key = KeyFile(gateway_key_file(home)).add("benchmark", SystemClock().now())
+    ways = {"direct": upstream, "gateway": gateway}
+    with ExitStack() as stack:
+        stack.enter_context(process(run_upstream, upstream, upstream))
+        pid = stack.enter_context(process(run_gateway, gateway, str(home), gateway, upstream))
+        whole = added_at_rate(arguments, ways)
+        show(f"{arguments.rate}/s, {arguments.connections} connections: ms", whole, 3)
+        chunks = added_a_chunk(arguments, ways)
+        show(f"{arguments.connections} streams at once, 25 events/s each: ms from server to client", chunks, 3)
+        held = memory(arguments, pid, gateway)
+        print(f"\nmemory after each tenth of {arguments.memory} requests, MiB: {', '.join(f'{x:.1f}' for x in held)}")
+        pids = {"gateway": pid}
+        if arguments.litellm:
+            pids["litellm"] = stack.enter_context(litellm_proxy(rival, upstream, home))
+            ways["litellm"] = rival
+        loop, costs = closed_loop(arguments, ways, pids)
+        show(f"closed loop, {arguments.connections} connections: requests a second", loop, 0)
+        show("microseconds of a core a request, the capture's process left out", costs, 0)
+        capture = _capture(gateway)
+    print(f"\ncapture: {capture}")
+    return {"rate": whole, "stream": chunks, "loop": loop, "cost": costs, "memory": Series(held), "capture": capture}
+
+
+def write_routing(home: Path, upstream: int) -> None:
+    alias = Alias(arms=(Arm(model="line@1", share=0.8, role="active"), Arm(model="line@2", share=0.2, role="canary")))
+    routing = Routing(version=1, upstreams=(f"http://{HOST}:{upstream}",), base_model="b", aliases={"line": alias})
+    (home / "routing.json").write_bytes(routing.dump())
+
+
+def show(title: str, series: Mapping[str, Series], digits: int) -> None:
+    print(f"\n{title}: median (least - most) of the rounds")
+    for name, one in series.items():
+        print(f"  {name:14}{one.text(digits):>30}", flush=True)
+
+
+def judge(figures: Mapping[str, Any]) -> dict[str, tuple[float, bool]]:
+    """Return the figures that have a bar, and whether each holds."""
+    seen = {
+        "added p50 ms": figures["rate"]["added p50"].middle,
+        "added p99 ms": figures["rate"]["added p99"].middle,
+        "added p50 ms a chunk": figures["stream"]["added p50"].middle,
+    }
+    held = {name: (value, value <= BARS[name]) for name, value in seen.items()}
+    loop = figures["loop"]
+    if "litellm" in loop:
+        times = loop["gateway"].middle / loop["litellm"].middle
+        held["times LiteLLM"] = (times, times >= BARS["times LiteLLM"])
+    grown = figures["memory"].values[-1] - figures["memory"].values[1]
+    held["MiB grown"] = (grown, grown <= _MIB_GROWN)
+    return held
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--litellm", action="store_true")
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", type=int, default=20_000)
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    upstream, gateway = free_port(), free_port()
     with tempfile.TemporaryDirectory() as home:
-        alias = Alias(
-            arms=(Arm(model="line@1", share=0.8, role="active"), Arm(model="line@2", share=0.2, role="canary"))
-        )
-        routing = Routing(version=1, upstreams=(f"http://{HOST}:{upstream}",), base_model="b", aliases={"line": alias})
-        (Path(home) / "routing.json").write_bytes(routing.dump())
-        with process(run_upstream, upstream, upstream), process(run_gateway, gateway, home, gateway, upstream):
-            measure(arguments, {"direct": upstream, "gateway": gateway})
+        figures = measure(arguments, Path(home))
+    held = judge(figures)
+    print("\nbars")
+    for name, (value, holds) in held.items():
+        bar = BARS.get(name, _MIB_GROWN)
+        print(f"  {name:22}{value:10.3f}   bar {bar:g}: {'holds' if holds else 'MISSED'}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, default=str, indent=2) + "\n", encoding="utf-8")
+    sys.exit(not all(holds for _, holds in held.values()))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ _ENDS = (
     "rollout.adapter_promoted",
     "rollout.adapter_rejected",
     "rollout.canary_started",
+    "rollout.shadow_compared",
+    "rollout.shadow_started",
     "gate.adapter_passed",
     "gate.adapter_failed",
 )

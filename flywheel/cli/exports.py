@@ -12,6 +12,7 @@ from flywheel.core.errors import MisuseError
 from flywheel.daemon.bases import known_bases
 from flywheel.daemon.settings import Settings
 from flywheel.proc.environments import environment
+from flywheel.store.prunings import refuse_pruned
 from flywheel.store.runs import adapter_by_name
 from flywheel.store.stores import Store
 from flywheel.train.exports import (
@@ -68,6 +69,7 @@ def _order(settings: Settings, store: Store, name: str, to: Target, target: Path
         found = adapter_by_name(session, name)
     if found is None:
         raise MisuseError(f"there is no adapter {name!r}", "see `flywheel adapters list`")
+    refuse_pruned(found)
     base = known_bases(settings).get(found.manifest.base_name)
     if base is None:
         raise MisuseError(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pydantic import Field
 from sqlmodel import Session
 
 from flywheel.core.errors import CorruptError, MisuseError, PermanentError, UnavailableError
@@ -17,9 +18,11 @@ from flywheel.daemon.bases import known_bases
 from flywheel.daemon.settings import Settings
 from flywheel.proc.files import file_hash
 from flywheel.proc.loras import CONFIG, WEIGHTS
+from flywheel.proc.tokens import read_token
 from flywheel.serve.foreigners import based_on, inspect_alone, inspect_foreigner
 from flywheel.serve.inspections import MANIFEST, Demands
 from flywheel.serve.servers import Server
+from flywheel.store.prunings import refuse_pruned
 from flywheel.store.runs import adapter_by_name, pinned_base, pinned_parts
 from flywheel.store.stores import Store, open_store
 from flywheel.train.fingerprints import prints
@@ -48,6 +51,7 @@ class Target(Frozen):
     server: str
     rank: int = LARGEST_RANK
     line: str = ""
+    token: str = Field(default="", repr=False)
 
 
 @contextmanager
@@ -71,6 +75,7 @@ def find_target(settings: Settings, store: Store | None, asked: Asked, line_base
     return Target(
         name=name, folder=folder, digest=_digest(folder), base=base, server=server,
         rank=rank if known else LARGEST_RANK, line=asked.line or line,
+        token=read_token(settings.home) if known else "",
     )  # fmt: skip
 
 
@@ -125,6 +130,7 @@ def _adapter(settings: Settings, store: Store | None, asked: Asked) -> tuple[str
         raise MisuseError(
             f"there is no folder and no adapter {asked.what!r}", "see `flywheel adapters list`, or name a folder"
         )
+    refuse_pruned(found)
     folder = (settings.home / "adapters").absolute() / found.path
     return found.name, folder, found.line, found.manifest.base_name
 

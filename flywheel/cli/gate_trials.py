@@ -12,7 +12,7 @@ from flywheel.cli.gate_exams import Exam
 from flywheel.cli.gate_formats import diagnose, pick
 from flywheel.cli.gate_measures import bar, measure
 from flywheel.cli.gate_targets import Target, check, stage
-from flywheel.cli.gate_visits import visiting
+from flywheel.cli.gate_visits import Visit, visiting
 from flywheel.core.ids import content_hash
 from flywheel.core.verdicts import Report
 from flywheel.daemon.settings import Settings
@@ -63,7 +63,8 @@ class Trial:
         try:
             target = stage(self.target, staged)
             check(target, store)
-            with visiting(target.server, target.base.served_as, str(target.folder), _warn) as name:
+            visit = Visit(target.server, target.base.served_as, str(target.folder), target.token)
+            with visiting(visit, _warn) as name:
                 yield name
         finally:
             shutil.rmtree(staged, ignore_errors=True)

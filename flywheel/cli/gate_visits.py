@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NamedTuple
 
 from flywheel.core.errors import FlywheelError, PermanentError, UnavailableError
 from flywheel.core.ids import bytes_hash
@@ -24,24 +25,38 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 Warn = Callable[[str], None]
 
 
+class Visit(NamedTuple):
+    """Who visits: the server, the base it must serve, the adapter's folder, and the token for a server locked down."""
+
+    url: str
+    served_as: str
+    folder: str
+    token: str = ""
+
+    def server(self, work_seconds: float = _WORK_SECONDS, **limits: float) -> Server:
+        """Return a client of the server."""
+        return Server(self.url, work_seconds=work_seconds, token=self.token, **limits)
+
+
 @contextmanager
-def visiting(url: str, served_as: str, folder: str, warn: Warn) -> Iterator[str]:
+def visiting(visit: Visit, warn: Warn) -> Iterator[str]:
     """Give the name under which the server answers for the adapter; at the end, also an early one, it is unloaded."""
     name = f"{_PREFIX}-{_host()}-{os.getpid()}"
     with _interruptible():
-        asyncio.run(_make_room(url, served_as))
+        asyncio.run(_make_room(visit))
         arrived = False
         try:
-            asyncio.run(_arrive(url, name, folder))
+            asyncio.run(_arrive(visit, name))
             arrived = True
             yield name
         finally:
-            _leave(url, name, 1 if arrived else _LATE_LOADS, warn)
+            _leave(visit, name, 1 if arrived else _LATE_LOADS, warn)
 
 
-async def _make_room(url: str, served_as: str) -> None:
+async def _make_room(visit: Visit) -> None:
     """Look whether the server is there with this base, and take off what killed visits of this machine left."""
-    async with Server(url, work_seconds=_WORK_SECONDS) as server:
+    url, served_as = visit.url, visit.served_as
+    async with visit.server() as server:
         if await server.is_sleeping():
             raise UnavailableError(f"{url} sleeps, as it does while training has the GPU", "try again when it is awake")
         models = {model.name for model in await server.models()}
@@ -53,26 +68,27 @@ async def _make_room(url: str, served_as: str) -> None:
                 await server.unload(name)
 
 
-async def _arrive(url: str, name: str, folder: str) -> None:
-    async with Server(url, work_seconds=_WORK_SECONDS) as server:
+async def _arrive(visit: Visit, name: str) -> None:
+    async with visit.server() as server:
         try:
-            await server.load(name, folder)
+            await server.load(name, visit.folder)
             await server.ask(name)
         except AdapterRefusedError as error:
-            raise PermanentError(error.message, f"the server must be able to read {folder}") from error
+            raise PermanentError(error.message, f"the server must be able to read {visit.folder}") from error
 
 
-def _leave(url: str, name: str, looks: int, warn: Warn) -> None:
+def _leave(visit: Visit, name: str, looks: int, warn: Warn) -> None:
     """Unload, undisturbed by a second Ctrl-C; a server that cannot is told of, with what to do by hand."""
     with _undisturbed():
         try:
-            asyncio.run(_unload(url, name, looks))
+            asyncio.run(_unload(visit, name, looks))
         except FlywheelError as error:
-            warn(f"{name} could not be unloaded from {url}: {error.message}; the next `flywheel gate` tries again")
+            told = f"{name} could not be unloaded from {visit.url}: {error.message}"
+            warn(f"{told}; the next `flywheel gate` tries again")
 
 
-async def _unload(url: str, name: str, looks: int) -> None:
-    async with Server(url, look_seconds=_LEAVE_SECONDS, work_seconds=_LEAVE_SECONDS) as server:
+async def _unload(visit: Visit, name: str, looks: int) -> None:
+    async with visit.server(_LEAVE_SECONDS, look_seconds=_LEAVE_SECONDS) as server:
         for look in range(looks):
             if await server.unload(name):
                 return

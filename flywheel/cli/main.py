@@ -8,8 +8,10 @@ import typer
 from flywheel import __version__
 from flywheel.cli import (
     comparisons,
+    contests,
     datasets,
     demos,
+    emits,
     environments,
     evidence,
     examples,
@@ -21,9 +23,13 @@ from flywheel.cli import (
     fusions,
     gates,
     journals,
+    keys,
+    llamas,
     outcomes,
     policies,
     profiles,
+    prunings,
+    registries,
     requests,
     services,
     sources,
@@ -61,7 +67,7 @@ def _root(
 
 app.command("run", epilog="Example: flywheel run --config flywheel.toml")(services.run)
 app.command("cycle", epilog="Example: flywheel cycle --dry-run")(services.cycle)
-app.command("gateway", epilog="Example: flywheel gateway --config flywheel.toml")(services.gateway)
+app.command("llama", epilog="Example: flywheel llama --config flywheel.toml")(llamas.llama)
 app.command("executor", epilog="Example: flywheel executor --check")(executors.executor)
 app.command("status", epilog="Example: flywheel status --json")(statuses.status)
 app.command("decisions", epilog="Example: flywheel decisions --follow --kind rollout.")(statuses.decisions)
@@ -70,15 +76,18 @@ app.command("train", epilog="Example: flywheel train tool-calling")(requests.tra
 app.command("gate", epilog="Example: flywheel gate ./my-adapter --base main --line tool-calling")(gates.gate)
 app.command("forget", epilog="Example: flywheel forget --session ses_1 --dry-run")(forgetting.forget)
 app.command("demo", epilog="Example: flywheel demo --keep")(demos.demo)
+app.add_typer(keys.app, name="gateway")
 app.add_typer(policies.app, name="policy")
 app.add_typer(environments.app, name="env")
 app.add_typer(sources.app, name="sources")
+app.add_typer(emits.app, name="emit")
 #: Nouns that are listed and shown in ways of their own.
 _OWN: dict[str, tuple[Command | None, Command]] = {
     "outcomes": (outcomes.list_, outcomes.show),
     "examples": (examples.list_, examples.show),
     "datasets": (None, profiles.show),
     "runs": (None, trainings.show),
+    "adapters": (registries.list_, registries.show),
     "reports": (None, journals.show),
     "suites": (suites.list_, suites.show),
 }
@@ -86,9 +95,11 @@ for _noun in NOUNS:
     _app = noun_app(_noun, *_OWN.get(_noun, ()))
     if _noun == "adapters":
         requests.add_to(_app)
+        contests.add_to(_app)
         fusions.add_to(_app)
         foreigners.add_to(_app)
         exports.add_to(_app)
+        prunings.add_to(_app)
     if _noun == "examples":
         evidence.add_to(_app)
     if _noun == "runs":

@@ -124,7 +124,7 @@ def ask(wish: Wish, wait: float, as_json: bool, config: Path | None) -> Request:
 def ask_of(wish: Wish, line: str, wait: float, as_json: bool, config: Path | None) -> Request:
     """Write down what a person asks about a line, and say what became of it."""
     with reading(config) as (_, store):
-        answered = wait_for(store, _write(store, line, wish), wait)
+        answered = wait_for(store, write_wish(store, line, wish), wait)
     show_answer(answered, as_json)
     return answered
 
@@ -150,7 +150,8 @@ def _line_of(wish: Wish) -> str:
     return name[0]
 
 
-def _write(store: Store, line: str, wish: Wish) -> Request:
+def write_wish(store: Store, line: str, wish: Wish) -> Request:
+    """Write down what a person wishes, with its event; return it as a request."""
     now, by = SystemClock().now(), getpass.getuser()
     request_id = f"req-{secrets.token_hex(4)}"
     told = {

@@ -114,6 +114,7 @@ def _show_line(line: dict[str, Any]) -> None:
     out.print(
         f"  answers: {', '.join(releases.get('active', [])) or 'the base model'}"
         + (f"; canary: {', '.join(releases['canary'])}" if "canary" in releases else "")
+        + (f"; listening: {', '.join(releases['shadow'])}" if "shadow" in releases else "")
     )
     if line["pool"]:
         out.print("  pool: " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in line["pool"].items()))

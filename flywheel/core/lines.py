@@ -100,6 +100,7 @@ class Line(Frozen):
     rung: int = Field(default=3, ge=1, le=4)
     gate: str = "tool-calling"
     rollout: str = "careful"
+    capture: bool = True
     select: Select = Select()
     labels: Labels = Labels()
     dataset: DatasetPlan = DatasetPlan()
@@ -181,21 +182,63 @@ class Gate(Frozen):
     planted: Planted = Planted()
 
 
+class ShadowPlan(Frozen):
+    """How an adapter listens before it may answer: it is asked what the agent asks, and nobody sees what it says.
+
+    With no calls there is no shadow.
+    """
+
+    calls: int = Field(default=0, ge=0, le=5000)
+    share: float = Field(default=1.0, gt=0, le=1)
+    longest_hours: float = Field(default=24, gt=0)
+
+
+class ShareStep(Frozen):
+    """A larger share for a canary of which so many outcomes are known and were good enough."""
+
+    share: float = Field(gt=0, le=0.5, description="the share of sessions the canary answers from then on")
+    after: int = Field(ge=1, description="how many of the canary's outcomes must be known before")
+
+
+class CallGuards(Frozen):
+    """What takes a canary back whatever its outcomes say: its calls fail more often than the control's, or last longer.
+
+    Both are increases: of the part of calls that fail, in points, and of the latency, as a part of the control's.
+    """
+
+    errors: float = Field(default=0.05, ge=0, lt=1)
+    latency: float = Field(default=1.0, gt=0)
+
+
 class RolloutPlan(Frozen):
     """How an adapter meets the agent, and when it is taken back."""
 
     name: str
     why: str
     share: float = Field(default=0.1, gt=0, lt=1)
+    steps: tuple[ShareStep, ...] = ()
     minimum_outcomes: int = Field(default=50, ge=1)
     alpha: float = Field(default=0.05, gt=0, lt=1)
     tolerated_loss: float = Field(default=0.05, ge=0, lt=1)
+    ruled_out_loss: float | None = Field(default=None, gt=0, lt=1)
     longest_hours: float = Field(default=168, gt=0)
     without_outcomes: Literal["promote", "roll_back"] = "roll_back"
+    approval: bool = False
+    shadow: ShadowPlan = ShadowPlan()
+    guards: CallGuards = CallGuards()
 
     @model_validator(mode="after")
     def _share_leaves_a_control(self) -> "RolloutPlan":
         if self.share > 0.5:  # noqa: PLR2004 - the control arm must stay the larger one
             msg = "share above 0.5 leaves too little traffic to compare with"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _steps_rise(self) -> "RolloutPlan":
+        shares = [self.share, *(step.share for step in self.steps)]
+        counts = [0, *(step.after for step in self.steps)]
+        if sorted(set(shares)) != shares or sorted(set(counts)) != counts:
+            msg = "steps must rise: each with a larger share, after more outcomes, than the one before"
             raise ValueError(msg)
         return self

@@ -20,6 +20,8 @@ RequestKind = Literal[
     "import",
     "adopt",
     "rotate",
+    "compare",
+    "prune",
 ]
 
 

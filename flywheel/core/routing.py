@@ -5,7 +5,7 @@ The daemon writes it, the gateway reads it; their rooms never import each other 
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -13,6 +13,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from flywheel.core.frozen import Frozen
 
 Role = Literal["active", "canary"]
+#: What stands in the place of a role beside a call to a mirror.
+SHADOW = "shadow"
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -74,6 +76,11 @@ class Alias(Frozen):
         return self
 
     @property
+    def unsaid(self) -> set[str]:
+        """Return the fields that a routing need not name, because they have their defaults."""
+        return ({"mirror"} if self.mirror is None else set()) | ({"capture"} if self.capture else set())
+
+    @property
     def active(self) -> Arm:
         """Return the arm that carries every session the canary does not."""
         return next(arm for arm in self.arms if arm.role == "active")
@@ -126,6 +133,9 @@ class Routing(Frozen):
 
     def dump(self) -> bytes:
         """Return the file's bytes: `parse` reads back an equal routing."""
-        # Unsaid when nothing is held: a gateway from before there were holds goes on with its routing.
-        unsaid = {"hold"} if self.hold is None else None
-        return self.model_dump_json(indent=2, exclude=unsaid).encode() + b"\n"
+        # What has its default stays unsaid: a gateway from before there was such a thing goes on with its routing.
+        unsaid: dict[str, Any] = {} if self.hold else {"hold": True}
+        aliases = {name: quiet for name, alias in self.aliases.items() if (quiet := alias.unsaid)}
+        if aliases:
+            unsaid["aliases"] = aliases
+        return self.model_dump_json(indent=2, exclude=unsaid or None).encode() + b"\n"

@@ -40,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     Rule("anthropic-key", r"sk-ant-[\w-]{20,}"),
     Rule("openai-key", r"sk-(?:(?:proj|svcacct|admin|or-v1)-[\w-]{20,}|(?=[A-Za-z]*\d)[A-Za-z0-9]{32,})"),
     Rule("huggingface-token", r"(?:hf|api_org)_[A-Za-z0-9]{30,}" + _E),
+    Rule("flywheel-key", r"flywheel-(?=[\w-]*\d)[\w-]{43}(?![\w-])"),
     Rule("groq-key", r"gsk_[A-Za-z0-9]{40,}"),
     Rule("replicate-token", r"r8_[A-Za-z0-9]{37,}"),
     Rule("npm-token", r"npm_[A-Za-z0-9]{36}" + _E),

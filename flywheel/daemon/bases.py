@@ -1,5 +1,6 @@
 """Every base there is: those of the settings, and those that adapters were fused into here."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from flywheel.core.bases import LINEAGE
@@ -25,3 +26,9 @@ def known_bases(settings: Settings) -> dict[str, Base]:
             path = str(folder.parent.absolute())
             found[name] = Base(name=name, path=path, served_as=name, parameters=size, lineage=lineage)
     return found
+
+
+def fused_in(bases: Mapping[str, Base]) -> frozenset[str]:
+    """Return the adapters that these bases were made with."""
+    lineages = [base.lineage for base in bases.values() if base.lineage is not None]
+    return frozenset(layer.adapter for lineage in lineages for layer in lineage.layers)

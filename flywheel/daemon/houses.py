@@ -14,7 +14,7 @@ from flywheel.core.serving import ModelServer
 from flywheel.core.steps import Steps
 from flywheel.core.training import Base
 from flywheel.curate.run import CurateRoom
-from flywheel.daemon.bases import FOLDER, known_bases
+from flywheel.daemon.bases import FOLDER, fused_in, known_bases
 from flywheel.daemon.cycles import Cycle
 from flywheel.daemon.echoes import Echo
 from flywheel.daemon.idle_times import IdleTimes, IdleWindow
@@ -25,16 +25,20 @@ from flywheel.daemon.treatments import Treatments
 from flywheel.gate.run import Folders, GateRoom
 from flywheel.gate.situations import ServerView
 from flywheel.gateway.call_hours import calls_by_hour
+from flywheel.gateway.keys import KeyFile, gateway_key_file
 from flywheel.policy.guardrails import PolicySet
 from flywheel.policy.loading import load_policies
 from flywheel.proc.environments import TRAINER_KINDS, count_gpus, environment
 from flywheel.proc.measures import GIB, free_disk
+from flywheel.proc.tokens import read_token
 from flywheel.rollout.run import RolloutRoom
+from flywheel.serve.prunings import PruneRoom
 from flywheel.serve.run import ServeRoom
 from flywheel.serve.sharing import Terms
 from flywheel.serve.sites import Site
 from flywheel.sources.forgets import ForgetRoom
 from flywheel.sources.run import SourcesRoom
+from flywheel.sources.shadow_pairs import ShadowPairs
 from flywheel.sources.write_backs import WriteBackRoom
 from flywheel.store.requests import open_requests
 from flywheel.store.stores import Store, open_store
@@ -116,8 +120,9 @@ def build_house(settings: Settings, base: Ground) -> House:
         GateRoom(store, clock, lambda: lines, lambda: policies.gates, _folders(settings), lambda: view),
         _train(settings, base, treatments, bases),
         _fusions(settings, base, bases),
-        RolloutRoom(store, clock, lambda: lines, lambda: policies.rollouts),
+        RolloutRoom(store, clock, lambda: lines, lambda: policies.rollouts, ShadowPairs(home / "capture.db").pairs),
         _serve(settings, base, lines, bases),
+        PruneRoom(store, clock, _site(settings, base), fused_in(bases)),
         WriteBackRoom(store, clock, settings.sources, lambda: lines, (home / "datasets").absolute()),
     ]
     return House(base, settings, policies, sources, rooms)
@@ -177,21 +182,28 @@ def preflights_of(settings: Settings, base: Ground, python: Path) -> Preflights:
         servers=tuple(ModelServer(**server.model_dump()) for server in settings.servers),
         reclaims=settings.gpu.takes_turns,
         observe=settings.preflight.observe,
+        home=settings.home,
     )
     return Preflights(base.store, base.clock, places)
 
 
 def _serve(settings: Settings, base: Ground, lines: Mapping[str, Line], bases: Mapping[str, Base]) -> ServeRoom:
+    site = _site(settings, base)
+    return ServeRoom(base.store, base.clock, lambda: lines, bases, site, Watch(base.store).changed)
+
+
+def _site(settings: Settings, base: Ground) -> Site:
     home = settings.home
-    site = Site(
+    return Site(
         adapters=home / "adapters",
         servers=tuple(ModelServer(**server.model_dump()) for server in settings.servers),
         routing_file=home / "routing.json",
         gateway=_gateway(settings),
+        gateway_key=KeyFile(gateway_key_file(home)).own_key,
         gpu=_terms(settings.gpu),
         is_idle=idle_times(settings, base.clock).is_idle,
+        token=lambda: read_token(home),
     )
-    return ServeRoom(base.store, base.clock, lambda: lines, bases, site, Watch(base.store).changed)
 
 
 def idle_times(settings: Settings, clock: Clock) -> IdleTimes:
@@ -219,6 +231,8 @@ def _terms(gpu: GpuSection) -> Terms:
 
 def _gateway(settings: Settings) -> str:
     host = settings.gateway.host
+    if not host:
+        return f"unix:{settings.gateway.socket}"
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway.port}"
 
 

@@ -47,9 +47,24 @@ class GatewaySection(Frozen):
     host: str = "127.0.0.1"
     port: int = Field(default=8711, ge=0, le=65535)
     capture: bool = True
+    capture_mib: int = Field(default=4096, ge=1)
+    capture_days: float = Field(default=90, gt=0, le=36500)
     body_limit_mib: int = Field(default=32, ge=1)
+    header_limit_kib: int = Field(default=64, ge=1)
+    socket: Path | None = None
+    socket_group: str | None = None
+    requests_at_once: int = Field(default=1024, ge=1)
+    requests_at_once_per_key: int = Field(default=0, ge=0)
+    mirrors_at_once: int = Field(default=4, ge=0)
+    mirrors_below: int = Field(default=32, ge=0)
+    check_seconds: float = Field(default=5, gt=0)
     connect_timeout: float = Field(default=5, gt=0)
     drain_seconds: float = Field(default=30, ge=0)
+
+    @field_validator("socket")
+    @classmethod
+    def _at_home(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path is not None else None
 
 
 class DaemonSection(Frozen):
@@ -85,6 +100,20 @@ class ExportSection(Frozen):
     """What exports lean on beside the train environment."""
 
     llama_cpp: Path | None = None
+
+
+class LlamaSection(Frozen):
+    """The door in front of a llama-server, where vLLM cannot run: how that is started, and where both listen."""
+
+    base: str
+    command: tuple[str, ...] = Field(min_length=1)
+    restart: tuple[str, ...] = Field(min_length=1)
+    url: Origin = "http://127.0.0.1:8080"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8002, ge=0, le=65535)
+    convert: tuple[str, ...] = ()
+    start_seconds: float = Field(default=120, gt=0)
+    drain_seconds: float = Field(default=60, gt=0)
 
 
 class GpuSection(Frozen):
@@ -166,6 +195,7 @@ class Settings(BaseSettings):
     gpu: GpuSection = GpuSection()
     preflight: PreflightSection = PreflightSection()
     export: ExportSection = ExportSection()
+    llama: LlamaSection | None = None
     daemon: DaemonSection = DaemonSection()
     executor: ExecutorSection = ExecutorSection()
 
@@ -288,6 +318,7 @@ def _known_words() -> list[str]:
         GpuSection,
         PreflightSection,
         ExportSection,
+        LlamaSection,
         DaemonSection,
         ExecutorSection,
     )

@@ -8,6 +8,8 @@ from typing import Any
 # A string, with the colon that makes it a key; or a bracket. Possessive, so that no input makes it slow.
 _TOKEN = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")([ \t\r\n]*+:[ \t\r\n]*+)?|[{}\[\]]', re.DOTALL)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_KEY = b'"model"'
+_KEY_AND_NAME = re.compile(rb'"model"[ \t\r\n]*+:[ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 _OPENING = (0x7B, 0x5B)  # { and [
 _UTF8 = frozenset({"utf-8", "utf-8-sig"})
 
@@ -32,7 +34,10 @@ class Body:
 
     def asking(self, model: str) -> bytes:
         """Return the bytes that ask for `model` and are otherwise the same."""
-        return self.raw if self.model in {None, model} else with_model(self.raw, model)
+        if self.model in {None, model}:
+            return self.raw
+        span = _only_span(self.raw)
+        return with_model(self.raw, model) if span is None else _replaced(self.raw, span, model)
 
 
 def read_body(raw: bytes) -> Body:
@@ -49,8 +54,22 @@ def with_model(raw: bytes, model: str) -> bytes:
 
     Of repeated keys the last is replaced, because that is the one that parsers keep.
     """
-    start, end = _model_span(raw)
-    return raw[:start] + json.dumps(model).encode() + raw[end:]
+    return _replaced(raw, _model_span(raw), model)
+
+
+def _replaced(raw: bytes, span: tuple[int, int], model: str) -> bytes:
+    return raw[: span[0]] + json.dumps(model).encode() + raw[span[1] :]
+
+
+def _only_span(raw: bytes) -> tuple[int, int] | None:
+    """Return where the name stands in an object that has one and says `"model"` only there: found without reading all.
+
+    Written plainly the key is among those places, so that it is the only one. An escape could hide it.
+    """
+    if raw.count(_KEY) != 1 or b"\\u" in raw:
+        return None
+    found = _KEY_AND_NAME.match(raw, raw.index(_KEY))
+    return found.span(1) if found else None
 
 
 def _model_span(raw: bytes) -> tuple[int, int]:

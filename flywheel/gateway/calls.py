@@ -1,18 +1,27 @@
 """One call to a completion endpoint: while it is on its way, and as the row that the daemon will read."""
 
-import uuid
+import random
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from flywheel.gateway.sessions import Session
-from flywheel.gateway.usages import usage_of
 
 _ROW_OVERHEAD = 1024  # what a row costs in memory beside its bodies, about
 
 
+def new_id() -> str:
+    """Return an id that no other call has. It is no secret, so that no call waits for the system's randomness."""
+    return f"{random.getrandbits(128):032x}"
+
+
 class Call(NamedTuple):
-    """One row of the capture, in the order of its columns."""
+    """One row of the capture, in the order of its columns.
+
+    `mirrors` is the id of the call that this one repeats for comparison; its arm is `shadow`, its answer was shown to
+    nobody.
+    `quarantine` is the rule that found a secret in the call, whose bodies are then empty.
+    """
 
     id: str
     at: str
@@ -33,6 +42,8 @@ class Call(NamedTuple):
     completion_tokens: int | None
     latency_ms: float
     first_token_ms: float | None
+    mirrors: str | None = None
+    quarantine: str | None = None
 
     @property
     def size(self) -> int:
@@ -74,7 +85,10 @@ class Receipt:
 
 @dataclass(slots=True)
 class Exchange:
-    """A call on its way; `row` is what is known of it at that moment."""
+    """A call on its way; `row` is what is known of it at that moment.
+
+    `captured` is whether it is kept at all; `mirrors` is set on a shadow, whose arm is SHADOW.
+    """
 
     at: datetime
     began: float
@@ -88,7 +102,9 @@ class Exchange:
     streamed: bool
     receipt: Receipt
     fallback: bool = False
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    mirrors: str | None = None
+    captured: bool = True
+    id: str = field(default_factory=new_id)
 
     def fall_back(self, base_model: str) -> None:
         """Let the base model answer from here on, because the arm's model is not there."""
@@ -102,10 +118,12 @@ class Exchange:
         self.fallback = True
 
     def row(self, ended: float) -> Call:
-        """Return the call as a row; the model is the one that answered, the arm the one that was drawn."""
+        """Return the call as a row; the model is the one that answered, the arm the one that was drawn.
+
+        How many tokens it used is read where it is stored, so that no request waits for that.
+        """
         receipt = self.receipt
         response = receipt.body()
-        usage = usage_of(response)
         first = None if receipt.first_at is None else _ms(receipt.first_at - self.began)
         return Call(
             self.id,
@@ -123,10 +141,11 @@ class Exchange:
             self.fallback,
             self.raw,
             response,
-            usage.prompt,
-            usage.completion,
+            None,
+            None,
             _ms(ended - self.began),
             first,
+            self.mirrors,
         )
 
 

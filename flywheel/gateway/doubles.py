@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from flywheel.gateway.double_answers import embeddings, events, responses_events, responses_whole, whole
+
 _SOON = 0.2
 
 
@@ -37,6 +39,8 @@ class UpstreamDouble:
     chunk_seconds: float = 0.0
     dies_after: int | None = None
     drops_requests: int = 0
+    refuses_with: int | None = None
+    health: int = 200
     seen: list[Seen] = field(default_factory=list)
     clients_gone: int = 0
     streams_open: int = 0
@@ -48,7 +52,10 @@ class UpstreamDouble:
         app = web.Application(client_max_size=2**30)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_post("/v1/completions", self._complete)
+        app.router.add_post("/v1/responses", self._complete)
+        app.router.add_post("/v1/embeddings", self._complete)
         app.router.add_get("/v1/models", self._list)
+        app.router.add_get("/health", self._tell_health)
         app.router.add_route("*", "/v1/{rest:.*}", self._echo)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SOON)
         await runner.setup()
@@ -69,27 +76,37 @@ class UpstreamDouble:
         if self.drops_requests:
             self.drops_requests -= 1
             return _hang_up(request)
+        if self.refuses_with is not None:
+            return _error(self.refuses_with, "not now")
         try:
             fields = seen.fields
         except ValueError:
             return _error(400, "the body is not JSON")
         if fields.get("model") not in self.models:
             return _error(404, f"The model `{fields.get('model')}` does not exist.")
-        return await self._stream(request, fields) if fields.get("stream") else await self._whole(fields)
-
-    async def _whole(self, fields: dict[str, Any]) -> web.Response:
+        if fields.get("stream"):
+            return await self._stream(request, self._events(request.path, fields))
         await asyncio.sleep(self.chunk_seconds)
-        message = {"role": "assistant", "content": "word " * self.chunks}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 7, "completion_tokens": self.chunks}
-        return web.json_response({"id": "c", "model": fields["model"], "choices": [choice], "usage": usage})
+        return web.json_response(self._whole(request.path, fields))
 
-    async def _stream(self, request: web.Request, fields: dict[str, Any]) -> web.StreamResponse:
+    def _whole(self, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+        if path == "/v1/embeddings":
+            return embeddings(fields)
+        if path == "/v1/responses":
+            return responses_whole(fields, self.chunks)
+        return whole(fields, self.chunks, is_chat="chat" in path)
+
+    def _events(self, path: str, fields: dict[str, Any]) -> Iterable[bytes]:
+        if path == "/v1/responses":
+            return responses_events(fields, self.chunks)
+        return events(fields, self.chunks, is_chat="chat" in path)
+
+    async def _stream(self, request: web.Request, told: Iterable[bytes]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         self.streams_open += 1
         try:
-            for number, event in enumerate(_events(fields["model"], self.chunks)):
+            for number, event in enumerate(told):
                 if number == self.dies_after:
                     return _hang_up(request, response)
                 await response.write(event)
@@ -101,6 +118,9 @@ class UpstreamDouble:
             self.streams_open -= 1
         return response
 
+    async def _tell_health(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the signature is aiohttp's
+        return web.Response(status=self.health)
+
     async def _list(self, request: web.Request) -> web.Response:
         await self._note(request)
         data = [{"id": name, "object": "model", "max_model_len": 1024} for name in sorted(self.models)]
@@ -109,18 +129,6 @@ class UpstreamDouble:
     async def _echo(self, request: web.Request) -> web.Response:
         seen = await self._note(request)
         return web.Response(body=seen.body, headers={"x-upstream-said": "echo", "content-type": "text/plain"})
-
-
-def _events(model: str, chunks: int) -> Iterable[bytes]:
-    for number in range(chunks):
-        delta = {"index": 0, "delta": {"content": f"word{number} "}}
-        yield _event({"id": "c", "model": model, "choices": [delta]})
-    yield _event({"id": "c", "model": model, "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": chunks}})
-    yield b"data: [DONE]\n\n"
-
-
-def _event(fields: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(fields).encode() + b"\n\n"
 
 
 def _error(status: int, message: str) -> web.Response:

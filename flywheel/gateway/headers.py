@@ -5,6 +5,9 @@ from urllib.parse import quote
 
 from multidict import CIMultiDict
 
+KEY_PREFIX = "flywheel-"  # by it a key of this door is known, and never sent on to a model server
+KEY_HEADERS = ("x-api-key", "api-key")  # where a key may stand, beside `Authorization: Bearer`
+
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -21,6 +24,7 @@ _HOP_BY_HOP = frozenset(
 _OF_THIS_REQUEST = _HOP_BY_HOP | {"host", "content-length", "expect"}
 _DECODED = frozenset({"gzip", "deflate", "br", "zstd"})  # what the server has undone before we see the body
 _LONGEST = 200
+_KEYS = ("authorization", *KEY_HEADERS)
 
 
 def request_headers(headers: Mapping[str, str], *, plain: bool) -> CIMultiDict[str]:
@@ -28,6 +32,9 @@ def request_headers(headers: Mapping[str, str], *, plain: bool) -> CIMultiDict[s
     onward = _without(headers, _OF_THIS_REQUEST)
     if onward.get("content-encoding", "").lower() in _DECODED:
         del onward["content-encoding"]
+    for name in _KEYS:
+        if _is_our_key(onward.get(name, "")):
+            del onward[name]  # the key of this door is nobody else's
     if plain:
         onward["accept-encoding"] = "identity"
     return onward
@@ -50,3 +57,7 @@ def _without(headers: Mapping[str, str], names: frozenset[str]) -> CIMultiDict[s
     if connection:
         names |= {name.strip().lower() for name in connection.split(",")}
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
+
+
+def _is_our_key(value: str) -> bool:
+    return KEY_PREFIX in value and value.rpartition(" ")[2].startswith(KEY_PREFIX)

@@ -22,7 +22,8 @@ _SERVER_ERROR = 500
 async def show_health(request: web.Request) -> web.Response:
     """Say that the gateway itself is alive; it does not speak for the model servers."""
     station = request.app[STATION]
-    return web.json_response({"status": "ok", "routing_version": station.routes.current.version})
+    status = "draining" if station.draining else "ok"
+    return web.json_response({"status": status, "routing_version": station.routes.current.version})
 
 
 async def show_routing(request: web.Request) -> web.Response:
@@ -35,11 +36,16 @@ async def show_routing(request: web.Request) -> web.Response:
             **routing.model_dump(mode="json"),
             "in_flight": station.in_flight.models(),
             "calls": station.holds.tell(),
+            "servers": station.upstreams.healths.tell(routing.upstreams),
+            "mirrors": station.mirrors.tell(),
+            "door": station.door.tell(),
             "capture": {
                 "enabled": station.capture is not None,
                 "written": counts.written,
                 "waiting": counts.waiting,
                 "dropped": counts.dropped,
+                "quarantined": counts.quarantined,
+                "forgotten": counts.forgotten,
                 "trouble": counts.trouble,
             },
         }
@@ -53,13 +59,13 @@ async def list_models(request: web.Request) -> web.StreamResponse:
         upstream = await open_default(request, b"", plain=True)
         if upstream.status != _OK and upstream.status < _SERVER_ERROR:
             return await station.relay.copy(request, upstream, {}, Receipt(keep=0))
-        models = await _models_of(upstream)
+        models = await models_of(upstream)
     except (UnreachableError, UpstreamLostError):
         models = []
     return _listing(station.routes.current, models)
 
 
-async def _models_of(upstream: aiohttp.ClientResponse) -> list[dict[str, Any]]:
+async def models_of(upstream: aiohttp.ClientResponse) -> list[dict[str, Any]]:
     """Return the models that the upstream lists; none when it says nothing that can be read."""
     try:
         answer = json.loads(await upstream.read()) if upstream.status == _OK else None

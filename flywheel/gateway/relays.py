@@ -77,7 +77,7 @@ class Relay:
             log.warning("gateway.upstream_failed", path=request.path, reasons=[str(error) or type(error).__name__])
         finally:
             if not receipt.whole:
-                _abort(request, response)
+                abort(request, response)
         return response
 
 
@@ -88,7 +88,7 @@ def _is_short(request: web.Request, upstream: aiohttp.ClientResponse) -> bool:
     return length is not None and length <= _HELD_WHOLE and upstream.content_type != "text/event-stream"
 
 
-def _abort(request: web.Request, response: web.StreamResponse) -> None:
+def abort(request: web.Request, response: web.StreamResponse) -> None:
     """End the connection in a way that no client takes for the response's end."""
     transport = request.transport
     if transport is None:

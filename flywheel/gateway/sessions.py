@@ -25,12 +25,22 @@ def session_of(headers: Mapping[str, str], fields: Mapping[str, Any] | None, raw
         value = headers.get(name, "").strip()
         if value:
             return Session(value, name)
-    messages = fields.get("messages") if fields else None
+    messages = _messages(fields) if fields else None
     if isinstance(messages, list) and messages:
         return Session(_digest(*_opening(messages)), "conversation")
     if fields and "prompt" in fields:
         return Session(_digest(_text(fields["prompt"])), "prompt")
     return Session(hashlib.blake2b(raw, digest_size=16).hexdigest(), "body")
+
+
+def _messages(fields: Mapping[str, Any]) -> Any:
+    """Return the conversation, which /v1/responses calls its input and may begin with instructions."""
+    if "messages" in fields or "input" not in fields:
+        return fields.get("messages")
+    given = fields["input"]
+    told = given if isinstance(given, list) else [{"role": "user", "content": given}]
+    instructions = fields.get("instructions")
+    return [{"role": "system", "content": instructions}, *told] if instructions else told
 
 
 def _opening(messages: list[Any]) -> Iterator[str]:

@@ -2,22 +2,16 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
 from flywheel.core.routing import Alias, Arm, ModelName, Origins, Routing
+from flywheel.gateway.keys import gateway_key_file
 
 _MIB = 1024 * 1024
-
-
-def _checked_host(host: str) -> str:
-    if _is_loopback(host):
-        return host
-    message = f"the gateway asks for no key, so that it listens on this machine only, not on {host!r}"
-    raise SettingsError(message, "set its host to 127.0.0.1")
 
 
 def _is_loopback(host: str) -> bool:
@@ -30,19 +24,47 @@ def _is_loopback(host: str) -> bool:
 
 
 class GatewaySettings(Frozen):
-    """Where the gateway listens, whom it asks before the daemon has spoken, and its bounds."""
+    """Where the gateway listens, whom it asks before the daemon has spoken, and its bounds.
+
+    Without a host it listens at the socket alone; of requests at once per key 0 means as many as there are in all.
+    """
 
     home: Path
-    host: Annotated[str, AfterValidator(_checked_host)] = "127.0.0.1"
+    host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8711
+    socket: Path | None = None
+    socket_group: str | None = None
     upstreams: Origins = ("http://127.0.0.1:8000",)
     base_model: Annotated[str, StringConstraints(max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
     lines: tuple[ModelName, ...] = ()
     body_limit: Annotated[int, Field(gt=0)] = 32 * _MIB
+    header_limit: Annotated[int, Field(ge=1024)] = 65536
+    requests_at_once: Annotated[int, Field(ge=1)] = 1024
+    requests_at_once_per_key: Annotated[int, Field(ge=0)] = 0
+    mirrors_at_once: Annotated[int, Field(ge=0)] = 4
+    mirrors_below: Annotated[int, Field(ge=0)] = 32
+    check_seconds: Annotated[float, Field(gt=0)] = 5.0
     capture: bool = True
     capture_limit: Annotated[int, Field(gt=0)] = 4096 * _MIB
+    capture_days: Annotated[float, Field(gt=0, le=36500)] = 90.0
     connect_timeout: Annotated[float, Field(gt=0)] = 5.0
     drain_seconds: Annotated[float, Field(ge=0)] = 30.0
+
+    @model_validator(mode="after")
+    def _listens_somewhere(self) -> Self:
+        if not self.host and self.socket is None:
+            raise SettingsError("the gateway listens nowhere", "give it a host or a socket")
+        return self
+
+    @property
+    def is_exposed(self) -> bool:
+        """Tell whether it listens where others than this machine can knock."""
+        return bool(self.host) and not _is_loopback(self.host)
+
+    @property
+    def key_file(self) -> Path:
+        """Return the file of the keys."""
+        return gateway_key_file(self.home)
 
     @property
     def routing_file(self) -> Path:

@@ -10,7 +10,9 @@ from aiohttp import web
 
 from flywheel.core.clocks import Clock
 from flywheel.gateway.captures import CaptureWriter
+from flywheel.gateway.doors import Door
 from flywheel.gateway.holds import Holds
+from flywheel.gateway.mirrors import Mirrors
 from flywheel.gateway.relays import Relay
 from flywheel.gateway.routes import RoutingTable
 from flywheel.gateway.settings import GatewaySettings
@@ -76,7 +78,9 @@ class Station:
     relay: Relay
     capture: CaptureWriter | None
     holds: Holds
+    door: Door
     in_flight: InFlight = field(default_factory=InFlight)
+    mirrors: Mirrors = field(default_factory=Mirrors)
     draining: bool = False
 
 

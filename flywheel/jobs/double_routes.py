@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from double_adapters import Adapter, check
 from double_answers import Chat, Legacy, Piece, Usage, models, sse
 from double_engine import Engine
 from double_errors import RefusalError, unknown_model, worker_failed
+from double_middleware import asgi_middleware
 from double_sampling import Row
 from double_tokens import tokenized
 
@@ -319,9 +320,12 @@ async def _stream(
     return response
 
 
-def application(server: Server, *, runtime_adapters: bool, dev_mode: bool = False) -> web.Application:
+def application(
+    server: Server, *, runtime_adapters: bool, dev_mode: bool = False, middleware: Sequence[str] = ()
+) -> web.Application:
     """Put up the doors; those that load and unload exist only where the operator allows it."""
-    app = web.Application(middlewares=[refusals], client_max_size=64 * 2**20)
+    before = [asgi_middleware(name) for name in reversed(middleware)]  # the last one named is asked first
+    app = web.Application(middlewares=[*before, refusals], client_max_size=64 * 2**20)
     app[SERVER] = server
     app.router.add_get("/health", health, allow_head=False)
     app.router.add_get("/version", version, allow_head=False)

@@ -31,6 +31,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--max-cpu-loras", type=int, default=4)
     parser.add_argument("--max-model-len", type=int, default=1024)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--middleware", action="append", default=[], help="module.Class, asked before every request")
     arguments = parser.parse_args(argv)
     if arguments.max_cpu_loras < arguments.max_loras:
         parser.error("--max-cpu-loras must be at least --max-loras")
@@ -61,6 +62,7 @@ async def _serve(arguments: argparse.Namespace, began: float) -> None:
         server,
         runtime_adapters=_is_set("VLLM_ALLOW_RUNTIME_LORA_UPDATING"),
         dev_mode=_is_set("VLLM_SERVER_DEV_MODE"),
+        middleware=arguments.middleware,
     )
     # Handlers end when their client leaves, and with them the generation.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)

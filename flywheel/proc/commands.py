@@ -26,7 +26,7 @@ def run_command(argv: Sequence[str], seconds: float) -> None:
         ) from error
     except OSError as error:
         raise UnavailableError(
-            f"{argv[0]} cannot be run: {error.strerror}", "see [gpu] in the settings", delay=10
+            f"{argv[0]} cannot be run: {error.strerror}", "see the command in the settings", delay=10
         ) from error
     if done.returncode != 0:
         lines = done.stdout.decode(errors="replace").strip().splitlines()

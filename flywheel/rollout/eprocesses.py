@@ -10,6 +10,7 @@ of a factor that is at most its size.
 """
 
 from collections.abc import Iterable
+from operator import mul
 
 from flywheel.core.frozen import Frozen
 
@@ -43,19 +44,18 @@ def evidence(differences: Iterable[float], alpha: float, mean: float = 0.0, size
     """Return the evidence that the differences are larger than `mean`; what follows a rejection changes nothing."""
     lambdas = bets(mean, size)
     products = [1.0] * len(lambdas)
+    factors: dict[float, list[float]] = {}  # few differences are told apart, and a canary is judged in every cycle
     last = largest = 1.0
     count = 0
     for count, difference in enumerate(differences, start=1):
-        products = _grown(products, lambdas, _checked(difference) - mean)
+        if difference not in factors:
+            factors[difference] = [1.0 + bet * (_checked(difference) - mean) for bet in lambdas]
+        products = list(map(mul, products, factors[difference]))
         last = sum(products) / len(products)
         largest = max(largest, last)
         if last >= 1.0 / alpha:
             return Evidence(last=last, largest=largest, count=count, crossed_at=count)
     return Evidence(last=last, largest=largest, count=count)
-
-
-def _grown(products: list[float], lambdas: tuple[float, ...], step: float) -> list[float]:
-    return [product * (1.0 + bet * step) for product, bet in zip(products, lambdas, strict=True)]
 
 
 def _checked(difference: float) -> float:

@@ -4,12 +4,15 @@ from datetime import datetime
 
 from pydantic import Field
 
+from flywheel.core.contests import Contest
 from flywheel.core.facts import Value
 from flywheel.core.frozen import Frozen
 from flywheel.core.lines import Line, RolloutPlan
 from flywheel.core.releases import Release, ReleaseState
 from flywheel.core.requests import Request
 from flywheel.rollout.canaries import Result
+from flywheel.rollout.guards import TaskCalls
+from flywheel.rollout.shadows import Likeness
 
 NO_VERDICT = "none"
 
@@ -22,7 +25,7 @@ class Newcomer(Frozen):
 
 
 class Standing(Frozen):
-    """A release, the verdict on it, and why no model server takes it, if none does."""
+    """A release, the verdict on it, why no model server takes it, if none does, and what its shadow came to."""
 
     release: Release
     verdict: str = NO_VERDICT
@@ -30,6 +33,9 @@ class Standing(Frozen):
     verdict_seq: int | None = None
     refusal: str = ""
     refusal_seq: int | None = None
+    shadow: str = ""
+    shadow_sentence: str = ""
+    shadow_seq: int | None = None
 
     @property
     def name(self) -> str:
@@ -55,6 +61,9 @@ class LineSituation(Frozen):
     newcomers: tuple[Newcomer, ...] = ()
     standings: tuple[Standing, ...] = ()
     results: tuple[Result, ...] = ()
+    calls: tuple[TaskCalls, ...] = ()
+    likenesses: tuple[Likeness, ...] = ()
+    contest: Contest | None = None
     requests: tuple[Request, ...] = ()
     facts: dict[str, Value] = Field(default_factory=dict)
 
@@ -65,6 +74,13 @@ class LineSituation(Frozen):
     def in_state(self, state: ReleaseState) -> Standing | None:
         """Return the first release in a state."""
         return next((standing for standing in self.standings if standing.state is state), None)
+
+
+def contest_facts(here: LineSituation, standings: tuple[Standing, Standing], request: Request) -> dict[str, Value]:
+    """Return the readings that the start of a contest is judged by: the worse of both verdicts."""
+    unproven = next((one for one in standings if not one.passed), standings[0])
+    asked = {"release.approved": True, "release.overridden": request.override}
+    return {**here.facts, "gate.verdict": unproven.verdict, **asked}
 
 
 class Situation(Frozen):

@@ -1,6 +1,7 @@
 """The moves of a release: what changes in the registry and what the ledger says of it, in one transaction."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ from flywheel.rollout.readings import Readings, Rollouts
 from flywheel.store import releases as rows
 from flywheel.store.ledger import append
 
+_ALONE = frozenset({ReleaseState.SHADOW, ReleaseState.CANARY})
+
 
 @dataclass(frozen=True)
 class Move:
@@ -26,6 +29,7 @@ class Move:
     cause: int | None
     why: str
     at: datetime
+    params: Mapping[str, Any] = field(default_factory=dict)
 
     def tell(self, kind: str, body: dict[str, Any], cause: int | None = None, release: Release | None = None) -> int:
         """Append an event about this release, or about another one of its line."""
@@ -61,7 +65,7 @@ class Moves:
     def start_canary(self, move: Move) -> str | None:
         """Give an adapter a share of the traffic; None when another one has it."""
         here = self._readings.line(move.session, move.release.line)
-        if here is None or here.rollout is None or in_state(move.others, ReleaseState.CANARY) is not None:
+        if here is None or here.rollout is None or any(one.state in _ALONE for one in move.others):
             return None
         cause = self._override(move)
         share = here.rollout.share
@@ -69,6 +73,35 @@ class Moves:
         seq = move.tell("rollout.canary_started", body, cause)
         rows.start_canary(move.session, move.release.name, share, move.at, seq)
         return f"started the canary {move.release.name} at {share:.0%}".replace("%", " %")
+
+    def raise_share(self, move: Move) -> str | None:
+        """Give a canary a larger share; None when it has it already."""
+        share = float(move.params["share"])
+        if share <= move.release.share:
+            return None
+        body = {"share": share, "before": move.release.share, "why": move.why, **self._numbers(move)}
+        move.tell("rollout.share_raised", body)
+        rows.raise_share(move.session, move.release.name, share)
+        return f"raised the share of {move.release.name} to {share:.0%}".replace("%", " %")
+
+    def start_shadow(self, move: Move) -> str | None:
+        """Let an adapter listen; None when another one listens, or has its canary."""
+        here = self._readings.line(move.session, move.release.line)
+        if here is None or here.rollout is None or any(one.state in _ALONE for one in move.others):
+            return None
+        plan = here.rollout.shadow
+        body = {"share": plan.share, "calls": plan.calls, "why": move.why, "rollout": here.rollout.name}
+        seq = move.tell("rollout.shadow_started", body)
+        rows.start_shadow(move.session, move.release.name, plan.share, move.at, seq)
+        return f"started the shadow {move.release.name}"
+
+    def compare_shadow(self, move: Move) -> str | None:
+        """Record what a shadow came to; None when that was done."""
+        if self._readings.has_shadow_verdict(move.session, move.release):
+            return None
+        body = {"verdict": move.params["verdict"], "numbers": move.params["numbers"], "why": move.why}
+        move.tell("rollout.shadow_compared", body)
+        return f"compared the shadow {move.release.name}: {move.why}"
 
     def promote(self, move: Move) -> str:
         """Make an adapter the active one; the one before gives way in the same moment."""
@@ -133,7 +166,7 @@ class Moves:
         if move.release.state is not ReleaseState.CANARY or line is None or line.rollout is None:
             return {}
         hours = hours_since(move.release.canary_since, move.at)
-        numbers: CanaryNumbers = judge_canary(line.results, line.rollout, hours).numbers
+        numbers: CanaryNumbers = judge_canary(line.results, line.rollout, hours, line.calls).numbers
         return {"numbers": numbers.model_dump()}
 
 

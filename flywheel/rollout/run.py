@@ -12,6 +12,8 @@ from flywheel.core.events import Event
 from flywheel.core.intents import Intent
 from flywheel.core.releases import ReleaseState
 from flywheel.core.rooms import Plan
+from flywheel.rollout.contest_moves import end_contest, start_contest
+from flywheel.rollout.listeners import Pairs, no_pairs
 from flywheel.rollout.moves import Move, Moves
 from flywheel.rollout.plan import plan
 from flywheel.rollout.readings import Lines, Readings, Rollouts
@@ -27,11 +29,11 @@ class RolloutRoom:
 
     name = "rollout"
 
-    def __init__(self, store: Store, clock: Clock, lines: Lines, rollouts: Rollouts) -> None:
-        """Work on this store, for these lines under these rollouts."""
+    def __init__(self, store: Store, clock: Clock, lines: Lines, rollouts: Rollouts, pairs: Pairs = no_pairs) -> None:
+        """Work on this store, for these lines under these rollouts; what shadows say comes as pairs."""
         self._store = store
         self._clock = clock
-        self._readings = Readings(store, clock, lines, rollouts)
+        self._readings = Readings(store, clock, lines, rollouts, pairs)
         self._moves = Moves(self._readings, rollouts)
 
     async def propose(self) -> Plan:
@@ -48,6 +50,9 @@ class RolloutRoom:
                 return self._register(session, intent, cause)
             if intent.kind == "operator.refuse_request":
                 return self._refuse(session, intent, cause)
+            if intent.kind in _CONTESTS:
+                sentence = _CONTESTS[intent.kind](session, intent, cause, self._clock.now())
+                return _left(intent, "it was seen to already") if sentence is None else Done(sentence=sentence)
             return self._move(session, intent, cause)
 
     def _register(self, session: Session, intent: Intent, cause: int | None) -> Attempt:
@@ -78,11 +83,12 @@ class RolloutRoom:
         if release.state not in _FROM[intent.kind, asked]:
             return _left(intent, f"{release.name} is {release.state.value} by now")
         move = Move(
-            session=session, release=release, request=request, cause=cause, why=intent.why, at=self._clock.now()
-        )
+            session=session, release=release, request=request, cause=cause, why=intent.why, at=self._clock.now(),
+            params=intent.params,
+        )  # fmt: skip
         sentence = _DEEDS[intent.kind](self._moves, move)
         if sentence is None:
-            return _left(intent, "another canary runs")
+            return _left(intent, "it stands so already, or another one is on trial")
         if request is not None:
             answer_request(session, request.id, satisfied=True, answer=sentence)
         return Done(sentence=sentence)
@@ -93,12 +99,17 @@ class RolloutRoom:
 
 _DEEDS: dict[str, Callable[[Moves, Move], str | None]] = {
     "rollout.approve_adapter": Moves.approve,
+    "rollout.start_shadow": Moves.start_shadow,
+    "rollout.compare_shadow": Moves.compare_shadow,
     "rollout.start_canary": Moves.start_canary,
+    "rollout.raise_share": Moves.raise_share,
     "rollout.promote_adapter": Moves.promote,
     "rollout.roll_back_adapter": Moves.roll_back,
     "rollout.reject_adapter": Moves.reject,
     "rollout.retire_adapter": Moves.retire,
 }
+
+_CONTESTS = {"rollout.start_contest": start_contest, "rollout.end_contest": end_contest}
 
 _S = ReleaseState
 _NOBODY: frozenset[ReleaseState] = frozenset()
@@ -106,14 +117,17 @@ _NOBODY: frozenset[ReleaseState] = frozenset()
 #: From which states each intent moves a release: by itself (False) and when a person asked for it (True).
 _FROM: dict[tuple[str, bool], frozenset[ReleaseState]] = {
     ("rollout.approve_adapter", False): _NOBODY,
-    ("rollout.approve_adapter", True): frozenset({_S.REGISTERED, _S.CANARY}),
-    ("rollout.start_canary", False): frozenset({_S.REGISTERED}),
-    ("rollout.start_canary", True): frozenset({_S.REGISTERED, _S.REJECTED, _S.ROLLED_BACK}),
+    ("rollout.approve_adapter", True): frozenset({_S.REGISTERED, _S.SHADOW, _S.CANARY}),
+    ("rollout.start_shadow", False): frozenset({_S.REGISTERED}),
+    ("rollout.compare_shadow", False): frozenset({_S.SHADOW}),
+    ("rollout.start_canary", False): frozenset({_S.REGISTERED, _S.SHADOW}),
+    ("rollout.start_canary", True): frozenset({_S.REGISTERED, _S.SHADOW, _S.REJECTED, _S.ROLLED_BACK}),
+    ("rollout.raise_share", False): frozenset({_S.CANARY}),
     ("rollout.promote_adapter", False): frozenset({_S.CANARY}),
     ("rollout.promote_adapter", True): frozenset({_S.CANARY, _S.SUPERSEDED}),
     ("rollout.roll_back_adapter", False): frozenset({_S.CANARY}),
-    ("rollout.roll_back_adapter", True): frozenset({_S.CANARY, _S.ACTIVE}),
-    ("rollout.reject_adapter", False): frozenset({_S.REGISTERED}),
+    ("rollout.roll_back_adapter", True): frozenset({_S.SHADOW, _S.CANARY, _S.ACTIVE}),
+    ("rollout.reject_adapter", False): frozenset({_S.REGISTERED, _S.SHADOW}),
     ("rollout.reject_adapter", True): _NOBODY,
     ("rollout.retire_adapter", False): _NOBODY,
     ("rollout.retire_adapter", True): frozenset(_S) - {_S.RETIRED},

@@ -2,11 +2,11 @@
 
 from flywheel.core.ids import split_served_name
 from flywheel.core.releases import Release, ReleaseState, in_state, previous_of
-from flywheel.core.routing import Alias, Arm, Hold, Routing
+from flywheel.core.routing import Alias, Arm, Hold, Mirror, Routing
 from flywheel.serve.facts import LineView, ServerView, Situation
 
 _DIGITS = 9
-_RANKS = {ReleaseState.ACTIVE: 0, ReleaseState.CANARY: 1, ReleaseState.REGISTERED: 2}
+_RANKS = {ReleaseState.ACTIVE: 0, ReleaseState.CANARY: 1, ReleaseState.SHADOW: 1, ReleaseState.REGISTERED: 2}
 _PREVIOUS = 3
 
 
@@ -88,7 +88,9 @@ def desired_routing(here: Situation) -> Routing | None:
     base = base_behind(here)
     if base is None or not here.servers:
         return None
-    upstreams = [view.url for view in here.servers if view.health != "answers" or base in view.names]
+    # One that is down or slow may be back before we look again; a wrong one would tell agents that nothing exists.
+    upstreams = [view.url for view in here.servers
+                 if view.health not in {"answers", "wrong"} or base in view.names]  # fmt: skip
     version = here.published.routing.version if here.published else 0
     aliases = {line.line.name: _alias(line, base, here) for line in here.lines if behind(line, base)}
     return Routing(version=version, upstreams=tuple(upstreams or [view.url for view in here.servers]), base_model=base,
@@ -114,11 +116,33 @@ def same(one: Routing, other: Routing) -> bool:
 def _alias(line: LineView, base: str, here: Situation) -> Alias:
     control = _control(line, here) or base
     canary = in_state(line.releases, ReleaseState.CANARY)
+    capture, mirror = line.line.capture, _mirror(line, here)
+    contest = line.contest
+    if contest is not None and all(is_ready(name, line, here) for name in contest.names):
+        arms = (Arm(model=contest.second, share=round(contest.share, _DIGITS), role="canary"),
+                Arm(model=contest.first, share=round(1.0 - contest.share, _DIGITS), role="active"))  # fmt: skip
+        return Alias(arms=arms, capture=capture)
     if canary is None or not is_ready(canary.name, line, here):
-        return Alias(arms=(Arm(model=control, share=1.0, role="active"),))
+        return Alias(arms=(Arm(model=control, share=1.0, role="active"),), capture=capture, mirror=mirror)
     rest = round(1.0 - canary.share, _DIGITS)
     return Alias(arms=(Arm(model=canary.name, share=canary.share, role="canary"),
-                       Arm(model=control, share=rest, role="active")))  # fmt: skip
+                       Arm(model=control, share=rest, role="active")), capture=capture, mirror=mirror)  # fmt: skip
+
+
+def _mirror(line: LineView, here: Situation) -> Mirror | None:
+    """Return who listens beside the arms: the release in the shadow, once ready; what is not kept is not heard."""
+    shadow = in_state(line.releases, ReleaseState.SHADOW)
+    if shadow is None or not line.line.capture or not is_ready(shadow.name, line, here):
+        return None
+    return Mirror(model=shadow.name, share=shadow.share or 1.0)
+
+
+def routed(routing: Routing) -> frozenset[str]:
+    """Return every model that requests may be sent to under a routing, mirrors included."""
+    aliases = routing.aliases.values()
+    return frozenset(arm.model for alias in aliases for arm in alias.arms) | {
+        alias.mirror.model for alias in aliases if alias.mirror is not None
+    }
 
 
 def _control(line: LineView, here: Situation) -> str | None:
@@ -131,6 +155,8 @@ def _control(line: LineView, here: Situation) -> str | None:
 
 
 def _rank(release: Release, line: LineView) -> int | None:
+    if line.contest is not None and release.name in line.contest.names and release.state is not ReleaseState.ACTIVE:
+        return _RANKS[ReleaseState.CANARY]
     if release.state in _RANKS:
         return _RANKS[release.state]
     previous = previous_of(line.releases)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from flywheel.core.contests import Contest
 from flywheel.core.frozen import Frozen
 from flywheel.core.lines import Line
 from flywheel.core.releases import Release
@@ -49,12 +50,13 @@ class ServerView(Frozen):
 
 
 class LineView(Frozen):
-    """A line, its base, its releases, and where their adapters lie."""
+    """A line, its base, its releases, where their adapters lie, and the contest that two of them are in."""
 
     line: Line
     base: Base | None
     releases: tuple[Release, ...] = ()
     paths: dict[str, str] = Field(default_factory=dict)
+    contest: Contest | None = None
 
 
 class GatewayView(Frozen):

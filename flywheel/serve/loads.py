@@ -103,11 +103,12 @@ class Loader:
     async def _place(self, server: Server, order: Order, cause: int | None) -> Attempt:
         found = next((model for model in await server.models() if model.name == order.name), None)
         if found is not None and found.root != order.path:
-            return Done(sentence=f"{order.name} lies on {order.server} from another place", changed=False)
+            return _lies_elsewhere(order)
         if found is None:
             # What the server held in an earlier life is not warm until it has answered in this one.
             await asyncio.to_thread(self._forget, order)
-            await server.load(order.name, order.path)
+            if (elsewhere := await _load(server, order)) is not None:
+                return elsewhere
         elif await asyncio.to_thread(self._is_warm, order):
             return Done(sentence=f"{order.name} is ready on {order.server}", changed=False)
         await server.ask(order.name)
@@ -152,3 +153,22 @@ class Loader:
                       cause=cause, body=body)  # fmt: skip
         with self._store.write() as session:
             append(session, event, key=f"adapter_refused:{order.server}:{order.name}:{order.release.seq}")
+
+
+async def _load(server: Server, order: Order) -> Done | None:
+    """Load an adapter; a name that arrived meanwhile, by a load of ours that was given up, is no refusal.
+
+    Returns what happened where somebody else has the name now: nothing of theirs is asked, recorded or unloaded.
+    """
+    try:
+        await server.load(order.name, order.path)
+    except AdapterRefusedError:
+        found = next((model for model in await server.models() if model.name == order.name), None)
+        if found is None:
+            raise
+        return None if found.root == order.path else _lies_elsewhere(order)
+    return None
+
+
+def _lies_elsewhere(order: Order) -> Done:
+    return Done(sentence=f"{order.name} lies on {order.server} from another place", changed=False)

@@ -12,6 +12,7 @@ from flywheel.core.intents import Intent
 from flywheel.core.releases import Release
 from flywheel.core.rooms import Plan, Proposal
 from flywheel.core.routing import Routing
+from flywheel.serve.capacities import need, shortage
 from flywheel.serve.desires import (
     base_behind,
     behind,
@@ -21,6 +22,7 @@ from flywheel.serve.desires import (
     leaving,
     line_of,
     ours,
+    routed,
     same,
     wanted,
 )
@@ -149,7 +151,10 @@ def changed_aliases(before: Routing | None, after: Routing) -> list[str]:
 def pointed(routing: Routing | None, name: str) -> str:
     """Return in words what an alias points at: `tool-calling@2 20 %, tool-calling@1 80 %`."""
     alias = routing.aliases.get(name) if routing else None
-    return ", ".join(f"{arm.model} {arm.share * 100:g} %" for arm in alias.arms) if alias else "nothing"
+    if alias is None:
+        return "nothing"
+    heard = f", {alias.mirror.model} listening to {alias.mirror.share * 100:g} %" if alias.mirror else ""
+    return ", ".join(f"{arm.model} {arm.share * 100:g} %" for arm in alias.arms) + heard
 
 
 def _why(before: Routing | None, after: Routing, changed: list[str]) -> str:
@@ -161,6 +166,7 @@ def _why(before: Routing | None, after: Routing, changed: list[str]) -> str:
 
 def _load(view: ServerView, here: Situation, tally: _Tally) -> None:
     keep = kept(view, here)
+    tight = shortage(view.server, need(release for _, release in keep))
     for line, release in wanted(view, here)[len(keep) :]:
         if release.name not in view.names:
             tally.wait(line, f"{release.name} is not loaded: {_full(view)}")
@@ -171,6 +177,7 @@ def _load(view: ServerView, here: Situation, tally: _Tally) -> None:
         if release.name in view.names and root != path:
             continue  # `_unload` sees to it, or says why not
         if root == path and view.is_warm(release.name, path):
+            tally.wait(line, tight)
             continue
         if root is None and held >= view.server.max_cpu_loras:
             tally.wait_a_moment(line, f"{release.name} is not loaded yet: {_full(view)}")
@@ -230,7 +237,7 @@ def _drain_wait(name: str, here: Situation) -> str:
         return "no routing was published yet"
     routing = here.published.routing
     desired = desired_routing(here)
-    if _is_routed(name, routing) or (desired is not None and _is_routed(name, desired)):
+    if name in routed(routing) or (desired is not None and name in routed(desired)):
         return "an alias points at it"
     if not here.file_is_published:
         return "the gateway's file is not written yet"
@@ -241,7 +248,3 @@ def _drain_wait(name: str, here: Situation) -> str:
         return f"the gateway has not taken version {routing.version} yet"
     count = here.gateway.in_flight.get(name, 0)
     return f"{count} request{'s' * (count != 1)} on the way" if count else ""
-
-
-def _is_routed(name: str, routing: Routing) -> bool:
-    return any(arm.model == name for alias in routing.aliases.values() for arm in alias.arms)

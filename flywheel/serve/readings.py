@@ -20,6 +20,7 @@ from flywheel.serve.gpus import asks_for_sleep, gpu_view, may_be_down
 from flywheel.serve.servers import ServerDownError, ServerError, ServerSlowError, gateway_state
 from flywheel.serve.sharing import GpuView
 from flywheel.serve.sites import Site
+from flywheel.store.contests import running_contest
 from flywheel.store.ledger import last_event
 from flywheel.store.loaded import last_routing, loaded
 from flywheel.store.releases import releases
@@ -29,7 +30,7 @@ from flywheel.store.stores import Store
 Lines = Callable[[], Mapping[str, Line]]
 
 HEALTH_EVENTS = ("serve.server_failed", "serve.server_recovered")
-_NEEDED = frozenset({ReleaseState.REGISTERED, ReleaseState.CANARY, ReleaseState.ACTIVE})
+_NEEDED = frozenset({ReleaseState.REGISTERED, ReleaseState.SHADOW, ReleaseState.CANARY, ReleaseState.ACTIVE})
 
 
 class Known(Frozen):
@@ -85,10 +86,12 @@ class Readings:
 
     def _line(self, session: Session, line: Line) -> LineView:
         found = releases(session, line.name)
-        previous = previous_of(found)
-        needed = [release for release in found if release.state in _NEEDED or release == previous]
+        previous, contest = previous_of(found), running_contest(session, line.name)
+        names = contest.names if contest else ()
+        needed = [one for one in found if one.state in _NEEDED or one == previous or one.name in names]
         paths = {release.name: path for release in needed if (path := self._path(session, release)) is not None}
-        return LineView(line=line, base=self.bases.get(line.base), releases=tuple(found), paths=paths)
+        base = self.bases.get(line.base)
+        return LineView(line=line, base=base, releases=tuple(found), paths=paths, contest=contest)
 
     def _path(self, session: Session, release: Release) -> str | None:
         adapter = adapter_by_name(session, release.name)
@@ -131,7 +134,7 @@ class Readings:
     async def _gateway(self) -> GatewayView | None:
         if self._site.gateway is None:
             return None
-        state = await gateway_state(self._site.gateway)
+        state = await gateway_state(self._site.gateway, self._site.gateway_key())
         if state is None:
             return None
         try:

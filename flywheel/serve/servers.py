@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from flywheel.core.errors import PermanentError, UnavailableError
 from flywheel.core.serving import ServedModel
+from flywheel.proc.tokens import TOKEN_HEADER
 
 LOOK_SECONDS = 2.0
 WORK_SECONDS = 30.0
@@ -49,9 +50,12 @@ class AdapterRefusedError(PermanentError):
 class Server:
     """Calls one model server; use it as an asynchronous context."""
 
-    def __init__(self, url: str, look_seconds: float = LOOK_SECONDS, work_seconds: float = WORK_SECONDS) -> None:
-        """Prepare; nothing is opened before the context is entered."""
+    def __init__(
+        self, url: str, look_seconds: float = LOOK_SECONDS, work_seconds: float = WORK_SECONDS, token: str = ""
+    ) -> None:
+        """Prepare; nothing is opened before the context is entered. The token opens what a lock-down closes."""
         self.url = url
+        self._headers = {TOKEN_HEADER: token} if token else {}
         self._look = aiohttp.ClientTimeout(total=look_seconds)
         self._work = aiohttp.ClientTimeout(total=work_seconds)
         self._long = aiohttp.ClientTimeout(total=max(work_seconds, REST_SECONDS))
@@ -59,7 +63,7 @@ class Server:
 
     async def __aenter__(self) -> Self:
         """Open a session."""
-        self._session = aiohttp.ClientSession()
+        self._session = aiohttp.ClientSession(headers=self._headers)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -146,18 +150,27 @@ class Server:
             raise ServerDownError(f"{self.url} cannot be reached: {reason}", "start the model server") from error
         if response.status in _BUSY:
             raise ServerDownError(f"{self.url} is not ready: it answers {response.status}", "see the server's log")
+        if response.status == HTTPStatus.FORBIDDEN and "lock-down" in _words(answer):
+            raise ServerWrongError(f"{self.url} does not know this daemon's token", _mend_token())
         if response.status in _CLOSED:
             raise ServerWrongError(f"{self.url} wants a key", "start it without --api-key, on the loopback")
         return response.status, answer
 
 
-async def gateway_state(url: str) -> dict[str, Any] | None:
-    """Return what the gateway says is in force and in flight; None when it cannot be asked."""
+async def gateway_state(url: str, key: str = "") -> dict[str, Any] | None:
+    """Return what the gateway says is in force and in flight; None when it cannot be asked.
+
+    `unix:PATH` is a gateway that listens at a socket; `key` is the daemon's own, where it has one.
+    """
     limit = aiohttp.ClientTimeout(total=LOOK_SECONDS)
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    is_socket, path = url.startswith("unix:"), url.removeprefix("unix:")
+    connector = aiohttp.UnixConnector(path) if is_socket else None
+    base = "http://gateway" if is_socket else url.rstrip("/")
     try:
         async with (
-            aiohttp.ClientSession(timeout=limit) as session,
-            session.get(f"{url.rstrip('/')}/flywheel/routing") as response,
+            aiohttp.ClientSession(timeout=limit, connector=connector, headers=headers) as session,
+            session.get(f"{base}/flywheel/routing") as response,
         ):
             answer = await _read(response)
     except (aiohttp.ClientError, OSError):
@@ -193,6 +206,10 @@ def _mend_wrong() -> str:
 
 def _mend_loading() -> str:
     return "start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
+
+
+def _mend_token() -> str:
+    return "start it with the FLYWHEEL_SERVER_TOKEN_SHA256 that `flywheel emit vllm` prints"
 
 
 def _mend_sleep() -> str:

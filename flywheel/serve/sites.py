@@ -22,10 +22,12 @@ class Site:
     work_seconds: float = WORK_SECONDS
     gpu: Terms = field(default_factory=Terms)
     is_idle: Callable[[], bool] = lambda: True
+    gateway_key: Callable[[], str] = str  # the daemon's own key, where the gateway asks for keys
+    token: Callable[[], str] = str  # what opens a server's lock-down, read when it is needed
 
     def client(self, url: str) -> Server:
         """Return a client of one server."""
-        return Server(url, self.look_seconds, self.work_seconds)
+        return Server(url, self.look_seconds, self.work_seconds, self.token())
 
     def server(self, url: str) -> ModelServer | None:
         """Return the server of an address, when it is still in the settings."""

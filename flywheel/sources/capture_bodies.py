@@ -1,7 +1,7 @@
 """The bytes of a captured call: what was asked, which tools were offered, what was answered. Pure.
 
-The shapes of the agents' dialects: chat and text completions of OpenAI, chat and generate of Ollama; each answered
-whole or as a stream of events. What cannot be read is no answer or no question, never an error.
+The shapes of the agents' dialects: chat and text completions and responses of OpenAI, chat and generate of Ollama;
+each answered whole or as a stream of events. What cannot be read is no answer or no question, never an error.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 from flywheel.core.frozen import Frozen
 from flywheel.core.outcomes import Message
+from flywheel.sources.capture_responses import is_responses_request, messages_asked, messages_said, tools_offered
 from flywheel.sources.conversations import LONGEST_TEXT, UnreadableError, messages_of, text_of
 
 _MOST_CALLS = 1000
@@ -40,7 +41,7 @@ def asked_of(request: bytes) -> Asked | None:
     except UnreadableError:
         return None
     tools = fields.get("tools")
-    held = tuple(tool for tool in tools if isinstance(tool, dict)) if isinstance(tools, list) else ()
+    held = tuple(tools_offered(tools)) if isinstance(tools, list) else ()
     return Asked(messages=messages, tools=held) if messages else None
 
 
@@ -55,6 +56,8 @@ def said_of(response: bytes) -> Said | None:
 def _messages(fields: Mapping[str, Any]) -> tuple[Message, ...]:
     if isinstance(fields.get("messages"), list):
         return messages_of(fields["messages"])
+    if is_responses_request(fields):
+        return messages_of(messages_asked(fields))
     prompt = fields.get("prompt")
     if isinstance(prompt, list) and len(prompt) == 1:
         prompt = prompt[0]
@@ -97,6 +100,8 @@ class _Builder:
             return
         self._write(event.get("response"))
         self._message(event.get("message"))
+        for message in messages_said(event):
+            self._said_in_parts(message)
 
     def said(self) -> Said | None:
         text = "".join(self._text)
@@ -113,6 +118,14 @@ class _Builder:
         for call in calls[:_MOST_CALLS] if isinstance(calls, list) else ():
             if isinstance(call, dict) and isinstance(call.get("function"), dict):
                 self._call(call.get("index"), call["function"])
+
+    def _said_in_parts(self, message: Mapping[str, Any]) -> None:
+        content = message.get("content")
+        parts = content if isinstance(content, list) else ()
+        self._message({**message, "content": content if isinstance(content, str) else None})
+        for part in parts:
+            if isinstance(part, dict) and part.get("type") == "output_text":
+                self._write(part.get("text"))
 
     def _call(self, held: Any, function: Mapping[str, Any]) -> None:
         index = held if isinstance(held, int) else len(self._names)  # a call without a number comes in one piece

@@ -5,7 +5,7 @@ rows; the gateway waits for one, as for any other writer, and keeps its calls in
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from flywheel.core.examples import prompt_key
 from flywheel.core.ids import content_hash
 from flywheel.core.outcomes import Message
 from flywheel.sources.capture_bodies import asked_of, said_of
+from flywheel.sources.connections import columns_of
 
 SHORTEST_TELLING = 40  # characters: shorter words are said in every conversation and tell nothing about one
 _ROWS_AT_ONCE = 100
@@ -82,7 +83,16 @@ def _found(connection: sqlite3.Connection, wanted: Wanted) -> list[int]:
         names = {session for session in found.values() if session}
         every = connection.execute("SELECT seq, session FROM calls").fetchall()
         found.update({seq: session for seq, session in every if session in names})
-    return sorted(found)
+    return sorted({*found, *_shadows(connection, found)})
+
+
+def _shadows(connection: sqlite3.Connection, found: Collection[int]) -> list[int]:
+    """Return the calls that repeat one of these for comparison: they hold the same words."""
+    if not found or "mirrors" not in columns_of(connection, "calls"):
+        return []
+    gone = {call for seq, call in connection.execute("SELECT seq, id FROM calls").fetchall() if seq in found}
+    shadows = connection.execute("SELECT seq, mirrors FROM calls WHERE mirrors IS NOT NULL").fetchall()
+    return [seq for seq, mirrored in shadows if mirrored in gone]
 
 
 def _is_named(wanted: Wanted, call: str, session: str, task: str | None) -> bool:

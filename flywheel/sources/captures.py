@@ -1,6 +1,7 @@
 """Reads the gateway's own record of calls: who answered which task on which arm, what was asked, what was said."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from flywheel.core.clocks import parse_time
 from flywheel.core.frozen import Frozen
+from flywheel.core.routing import SHADOW
 from flywheel.core.secrets import find_secret
 from flywheel.sources.capture_bodies import asked_of, said_of
 from flywheel.sources.connections import WatchedDatabase, columns_of
@@ -21,8 +23,11 @@ BYTES_A_BATCH = 32_000_000  # about what one batch may hold in memory
 
 _NAMES = ("id", "at", "alias", "model", "arm", "task", "session")
 _BODIES = ("session_source", "status", "complete", "request", "response")  # without them nothing can be joined
+_NUMBERS = ("fallback", "latency_ms", "first_token_ms", "prompt_tokens", "completion_tokens")
+_MORE = (*_BODIES, *_NUMBERS)  # what a capture of another version may lack
 _NAMED_BY = frozenset({"x-session-id", "x-session-affinity", "x-task-id"})
 _OK = 200
+_LARGEST = 2**31 - 1
 
 Row = Mapping[str, Any]
 
@@ -94,7 +99,7 @@ def _rows(connection: sqlite3.Connection, which: str, values: tuple[Any, ...]) -
         raise SourceProblemError(
             f"has no column {', '.join(sorted(missing))}", "gateway and daemon must be of the same version"
         )
-    names = ("rowid", *_NAMES, *(name for name in _BODIES if name in columns))
+    names = ("rowid", *_NAMES, *(name for name in _MORE if name in columns))
     query = f"SELECT {', '.join(names)} FROM calls WHERE {which}"  # noqa: S608 - our own names
     for row in connection.execute(query, values):
         yield _nameable(dict(zip(names, row, strict=True)))
@@ -106,12 +111,17 @@ def _nameable(row: dict[str, Any]) -> Row:
 
 
 def _call(row: Row) -> Iterator[GatewayCall]:
-    """Yield a call as the store keeps it; one that was not made through an alias has no line."""
+    """Yield a call as the store keeps it; one that was not made through an alias has no line, and a shadow no task."""
     alias, model, when, call = row["alias"], row["model"], parse_time(row["at"]), row["id"]
-    if alias and model and when is not None and isinstance(call, str):
+    if alias and model and when is not None and isinstance(call, str) and row["arm"] != SHADOW:
         task, session = row["task"], row["session"]
         yield GatewayCall(call=call, line=str(alias), name=str(model), arm=str(row["arm"] or ""),
-                          task=str(task or session or ""), session=str(session or ""), at=when)  # fmt: skip
+                          task=str(task or session or ""), session=str(session or ""), at=when,
+                          status=_count(row.get("status")), complete=_flag(row.get("complete")),
+                          fallback=_flag(row.get("fallback")), latency_ms=_measure(row.get("latency_ms")),
+                          first_token_ms=_measure(row.get("first_token_ms")),
+                          prompt_tokens=_count(row.get("prompt_tokens")),
+                          completion_tokens=_count(row.get("completion_tokens")))  # fmt: skip
 
 
 def _known(row: Row) -> Iterator[KnownCall]:
@@ -122,9 +132,9 @@ def _known(row: Row) -> Iterator[KnownCall]:
 
 
 def _captured(row: Row) -> Iterator[CapturedCall]:
-    """Yield the call when it was answered and both what was asked and what was said can be read."""
+    """Yield the call when the agent was answered and both what was asked and what was said can be read."""
     call, when = row["id"], parse_time(row["at"])
-    if not isinstance(call, str) or when is None or row.get("status") != _OK:
+    if not isinstance(call, str) or when is None or row.get("status") != _OK or row["arm"] == SHADOW:
         return
     asked, said = asked_of(_bytes(row.get("request"))), said_of(_bytes(row.get("response")))
     if asked is None or said is None:
@@ -144,6 +154,20 @@ def _sharing(call: CapturedCall, shared: dict[Any, Any]) -> CapturedCall:
 
 def _bytes(value: Any) -> bytes:
     return value if isinstance(value, bytes) else value.encode("utf-8", "replace") if isinstance(value, str) else b""
+
+
+def _count(value: Any) -> int | None:
+    """Return a number that every database can hold."""
+    return value if isinstance(value, int) and 0 <= value <= _LARGEST else None
+
+
+def _measure(value: Any) -> float | None:
+    known = isinstance(value, int | float) and math.isfinite(value) and value >= 0
+    return float(value) if known else None
+
+
+def _flag(value: Any) -> bool | None:
+    return bool(value) if isinstance(value, int) else None
 
 
 def _text(value: Any) -> str:

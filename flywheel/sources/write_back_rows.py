@@ -42,8 +42,13 @@ def role_of(line: Line, roles: Mapping[str, Role]) -> Role:
     """Return which of the agent's models the line is for: as the settings say, else as its kinds of call do."""
     if line.name in roles:
         return roles[line.name]
-    found = {_ROLES.get(kind, "reasoning") for kind in calls_of(line)}
+    found = {role_of_call(kind) for kind in calls_of(line)}
     return found.pop() if len(found) == 1 else "reasoning"
+
+
+def role_of_call(kind: str) -> Role:
+    """Return which of the agent's models answers a kind of call."""
+    return _ROLES.get(kind, "reasoning")
 
 
 def calls_of(line: Line) -> list[str]:

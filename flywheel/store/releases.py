@@ -64,6 +64,20 @@ def start_canary(session: Session, name: str, share: float, at: datetime, seq: i
     _set(session, _row(session, name), share=share, canary_since=at)
 
 
+def start_shadow(session: Session, name: str, share: float, at: datetime, seq: int) -> None:
+    """Let a release listen to a share of the traffic."""
+    move(session, name, ReleaseState.SHADOW, at, seq)
+    _set(session, _row(session, name), share=share)
+
+
+def raise_share(session: Session, name: str, share: float) -> None:
+    """Give a canary a larger share; when it began stays as it is."""
+    row = _row(session, name)
+    if row.state != ReleaseState.CANARY.value or share <= row.share:
+        raise ConflictError(f"{name} is {row.state} at {row.share:g}: no share to raise to {share:g}")
+    _set(session, row, share=share)
+
+
 def mark(session: Session, name: str, *, approved: bool | None = None, overridden: bool | None = None) -> None:
     """Record that a person stands behind a release."""
     given = {"approved": approved, "overridden": overridden}

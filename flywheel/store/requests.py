@@ -23,6 +23,12 @@ def open_requests(session: Session, *kinds: RequestKind) -> list[Request]:
     return [Request(**row.model_dump()) for row in session.exec(query).all()]
 
 
+def newest_requests(session: Session, kind: RequestKind, limit: int = 1000) -> list[Request]:
+    """Return requests of a kind, whatever became of them, newest first."""
+    query = select(RequestRow).where(RequestRow.kind == kind).order_by(col(RequestRow.at).desc()).limit(limit)
+    return [Request(**row.model_dump()) for row in session.exec(query).all()]
+
+
 def request_by_id(session: Session, request_id: str) -> Request | None:
     """Return one request."""
     row = session.get(RequestRow, request_id)

@@ -39,6 +39,7 @@ class Adapter(Frozen):
     path: str
     seq: int
     manifest: AdapterManifest
+    pruned_at: datetime | None = None
 
 
 def pinned_base(session: Session, name: str) -> str | None:

@@ -217,7 +217,7 @@ class RunRow(SQLModel, table=True):
 
 
 class AdapterRow(SQLModel, table=True):
-    """A published adapter. Numbers are never reused."""
+    """A published adapter. Numbers are never reused; `pruned_at` says since when its folder is gone."""
 
     __tablename__ = "adapters"
     __table_args__ = (UniqueConstraint("line", "number"),)
@@ -229,6 +229,7 @@ class AdapterRow(SQLModel, table=True):
     path: str
     seq: int = Field(sa_type=BigInteger)
     body: dict[str, Any] = _json()
+    pruned_at: datetime | None = _when(default=None)
 
 
 class ReportRow(SQLModel, table=True):
@@ -282,10 +283,15 @@ class ReleaseRow(SQLModel, table=True):
 
 
 class AttributionRow(SQLModel, table=True):
-    """A gateway call: who asked, which adapter answered, on which arm."""
+    """A gateway call: who asked, which adapter answered, on which arm, how it ended and what it cost, where known."""
 
     __tablename__ = "attributions"
-    __table_args__ = (Index("attributions_task", "task"), Index("attributions_line", "line", "seq"), _AUTO)
+    __table_args__ = (
+        Index("attributions_task", "task"),
+        Index("attributions_line", "line", "seq"),
+        Index("attributions_name", "name", "at"),
+        _AUTO,
+    )
     seq: int | None = _seq()
     call: str = Field(unique=True)
     line: str
@@ -294,6 +300,13 @@ class AttributionRow(SQLModel, table=True):
     task: str
     session: str
     at: datetime = _when()
+    status: int | None = None
+    complete: bool | None = None
+    fallback: bool | None = None
+    latency_ms: float | None = None
+    first_token_ms: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class LoadedRow(SQLModel, table=True):

@@ -22,6 +22,7 @@ from flywheel.core.training import LEARNED_FROM, Base
 from flywheel.proc.files import write_json
 from flywheel.proc.measures import free_disk
 from flywheel.proc.memories import free_ram, gpu_memory
+from flywheel.proc.tokens import read_token
 from flywheel.store import jobs as job_rows
 from flywheel.store.ledger import append, last_event
 from flywheel.store.stores import Store
@@ -43,7 +44,8 @@ _SHOWN = 600
 class PreflightPlaces(Frozen):
     """Where a check finds what it looks at, and leaves what it saw.
 
-    `reclaims`: the servers give the GPU's memory back before a run; `observe`: findings that are told and stop nothing.
+    `reclaims`: the servers give the GPU's memory back before a run; `observe`: findings that are told and stop nothing;
+    `home`: where the token for the servers lies.
     """
 
     datasets: Path
@@ -52,6 +54,7 @@ class PreflightPlaces(Frozen):
     servers: tuple[ModelServer, ...] = ()
     reclaims: bool = False
     observe: tuple[str, ...] = ()
+    home: Path | None = None
 
     def folder(self, run: str) -> Path:
         """Return the folder of a run's check."""
@@ -150,7 +153,8 @@ class Preflights:
         # A base of a server of its own is served there alone, and so are its adapters.
         servers = tuple(one for one in servers if asked.base.server in {None, one.url}) or servers
         urls = [asked.base.server] if asked.base.server else [one.url for one in servers]
-        told = compare(urls, asked.base.served_as, facts.samples, facts.tokenizer)
+        token = read_token(self.places.home) if self.places.home else ""
+        told = compare(urls, asked.base.served_as, facts.samples, facts.tokenizer, token)
         return Surroundings(
             memory="ram" if gpu is None else "gpu",
             free_memory=self._ram() if gpu is None else free,

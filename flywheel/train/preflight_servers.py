@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from flywheel.core.errors import UnavailableError
 from flywheel.core.frozen import Frozen
+from flywheel.proc.tokens import TOKEN_HEADER
 from flywheel.train.preflight_facts import Sample, TokenizerFacts
 
 _SECONDS = 3.0
@@ -26,7 +27,9 @@ class Compared(Frozen):
     unchecked: str = ""
 
 
-def compare(urls: Sequence[str], model: str, samples: Sequence[Sample], told: TokenizerFacts) -> Compared:
+def compare(
+    urls: Sequence[str], model: str, samples: Sequence[Sample], told: TokenizerFacts, token: str = ""
+) -> Compared:
     """Return how the first server that has this model renders what the trainer saw."""
     unchecked = "no model server is set"
     for url in urls:
@@ -35,7 +38,7 @@ def compare(urls: Sequence[str], model: str, samples: Sequence[Sample], told: To
             if model not in listed:
                 unchecked = f"{url} does not serve {model}"
                 continue
-            return _rendered(url, model, samples) or _by_hash(listed[model], told)
+            return _rendered(url, model, samples, token) or _by_hash(listed[model], told)
         except UnavailableError as error:
             unchecked = error.message
     return Compared(unchecked=unchecked)
@@ -48,12 +51,13 @@ def _listed(url: str) -> dict[str, str]:
     return {str(row.get("id")): str(row.get("root") or "") for row in entries}
 
 
-def _rendered(url: str, model: str, samples: Sequence[Sample]) -> Compared | None:
+def _rendered(url: str, model: str, samples: Sequence[Sample], token: str) -> Compared | None:
     """Return how the server's tokens compare; None where it has no such door or does not take what it is sent."""
     seen = 0
     for sample in samples:
         body = {"model": model, "messages": list(sample.messages), "add_generation_prompt": True}
-        status, held = _ask(url, "POST", "/tokenize", {**body, **({"tools": sample.tools} if sample.tools else {})})
+        body = {**body, **({"tools": sample.tools} if sample.tools else {})}
+        status, held = _ask(url, "POST", "/tokenize", body, token)
         tokens = held.get("tokens")
         if status != _OK or not isinstance(tokens, list):
             continue
@@ -93,12 +97,16 @@ def _template(folder: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _ask(url: str, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, dict[str, Any]]:
+def _ask(
+    url: str, method: str, path: str, body: Mapping[str, Any] | None, token: str = ""
+) -> tuple[int, dict[str, Any]]:
     where = urlsplit(url)
     kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
     connection = kind(where.hostname or "", where.port, timeout=_SECONDS)
     try:
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        if token:
+            headers[TOKEN_HEADER] = token
         connection.request(method, path, json.dumps(body) if body is not None else None, headers)
         answer = connection.getresponse()
         held = json.loads(answer.read() or b"{}")

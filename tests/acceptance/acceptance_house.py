@@ -85,7 +85,7 @@ class World:
     def start_gateway(self) -> None:
         """Start the gateway and wait until it answers."""
         self.processes.start("gateway", flywheel_command("gateway", "--config", str(self.paths.config)))
-        wait_until(lambda: self.get("/health"), 30, "the gateway", lambda: self.processes.check("gateway"))
+        wait_until(lambda: self.get("/health"), 120, "the gateway", lambda: self.processes.check("gateway"))
 
     def start_daemon(self, **env: str) -> "subprocess.Popen[bytes]":
         """Start the daemon; what it says goes to a file."""

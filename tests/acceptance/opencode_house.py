@@ -27,13 +27,22 @@ VERSION = "1.18.33"
 LINE = "build-python"
 ARMS = (Arm(model=f"{LINE}@1", share=0.5, role="active"), Arm(model=f"{LINE}@2", share=0.5, role="canary"))
 TITLE = "A title that nobody learns from"
-FOREVER = 60.0
+FOREVER = 300.0
+CONTEXT = 32_000
 SWITCHES = ("OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_LSP_DOWNLOAD",
             "OPENCODE_DISABLE_DEFAULT_PLUGINS", "OPENCODE_PURE",
             # Two edits of one size within a second: Python would run the bytecode of the first again.
             "PYTHONDONTWRITEBYTECODE")  # fmt: skip
 
 Json = dict[str, Any]
+
+#: What a person had in the configuration before: it stays.
+OWN = """{
+  // nothing leaves this machine
+  "share": "disabled", "autoupdate": false,
+  "permission": {"edit": "allow", "bash": "allow"},
+}
+"""
 
 
 def installed() -> Path:
@@ -192,9 +201,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Client:
-    """opencode with a home of its own, whose only model is our gateway's alias."""
+    """opencode with a home and a configuration of its own, to which flywheel added what it emits for it."""
 
-    def __init__(self, program: Path, home: Path, gateway: str) -> None:
+    def __init__(self, program: Path, home: Path, settings: Path) -> None:
         self.program = program
         self.home = home
         self.database = home / "data" / "opencode" / "opencode.db"
@@ -206,13 +215,14 @@ class Client:
         self.env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "npm_config_registry": "http://127.0.0.1:9/",
                     "GIT_CONFIG_GLOBAL": "/dev/null", **{key: str(home / name) for key, name in places.items()},
                     **dict.fromkeys(SWITCHES, "1")}  # fmt: skip
-        model = {"name": LINE, "tool_call": True, "limit": {"context": 32_000, "output": 4_096}}
-        options = {"baseURL": f"{gateway}/v1", "apiKey": "none"}
-        provider = {"npm": "@ai-sdk/openai-compatible", "name": "ours", "options": options, "models": {LINE: model}}
-        config = {"model": f"ours/{LINE}", "small_model": f"ours/{LINE}", "share": "disabled", "autoupdate": False,
-                  "permission": {"edit": "allow", "bash": "allow"}, "provider": {"ours": provider}}  # fmt: skip
-        (home / "config" / "opencode").mkdir()
-        (home / "config" / "opencode" / "opencode.json").write_text(json.dumps(config))
+        self.config = home / "config" / "opencode" / "opencode.json"
+        self.config.parent.mkdir()
+        self.config.write_text(OWN)
+        emitted = ("opencode", "--config", str(settings), "--model", LINE, "--merge", "--output", str(self.config))
+        # With a key the gateway asks for one, and what is emitted says where the client finds it.
+        self.key = _say(*flywheel_command("gateway", "key", "add", "opencode", "--config", str(settings))).strip()
+        self.env["FLYWHEEL_GATEWAY_KEY"] = self.key
+        _say(*flywheel_command("emit", *emitted))
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self, project: Path, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -227,6 +237,12 @@ class Client:
     def run(self, project: Path, said: str, *arguments: str) -> "subprocess.Popen[bytes]":
         """`opencode run`, headless."""
         return self.start(project, "run", *arguments, said)
+
+    def told(self, project: Path, *arguments: str) -> Json:
+        """What it answers at once, as JSON."""
+        ended = subprocess.run([str(self.program), *arguments], check=True, cwd=project, env=self.env, timeout=120,
+                               capture_output=True, stdin=subprocess.DEVNULL)  # fmt: skip
+        return dict(json.loads(ended.stdout))
 
     def close(self) -> None:
         """End what still runs, with all its children."""
@@ -261,7 +277,7 @@ class Server:
         url = f"http://127.0.0.1:{self._port}{path}"
         request = urllib.request.Request(url, data, headers) if method == "POST" else urllib.request.Request(url)
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=300) as response:
                 return json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read()[:500]!r}") from error
@@ -293,18 +309,26 @@ class House:
         self._port = free_port()
         self.gateway = f"http://127.0.0.1:{self._port}"
         self.processes = Processes(home / "processes")
-        self.client = Client(program, home / "client", self.gateway)
+        self.settings = self._configure()
+        self.client = Client(program, home / "client", self.settings)
+
+    def _configure(self) -> Path:
+        """Write the settings that the gateway runs with and the client's configuration is emitted from."""
+        base, config = self.flywheel / "base", self.flywheel / "flywheel.toml"
+        base.mkdir()
+        (base / "config.json").write_text(json.dumps({"max_position_embeddings": CONTEXT}))
+        config.write_text(f'home = "{self.flywheel}"\nlines = ["{LINE}"]\n'
+                          f'[bases.main]\npath = "{base}"\nserved_as = "base"\n'
+                          f'[[servers]]\nurl = "{self.upstream.url}"\n[gateway]\nport = {self._port}\n')  # fmt: skip
+        return config
 
     def start_gateway(self) -> None:
         """Start the gateway under a routing with two arms."""
         alias = Alias(arms=ARMS)
         routing = Routing(version=1, upstreams=(self.upstream.url,), base_model="base", aliases={LINE: alias})
         (self.flywheel / "routing.json").write_bytes(routing.dump())
-        config = self.flywheel / "flywheel.toml"
-        config.write_text(f'home = "{self.flywheel}"\n[[servers]]\nurl = "{self.upstream.url}"\n'
-                          f"[gateway]\nport = {self._port}\n")  # fmt: skip
-        self.processes.start("gateway", flywheel_command("gateway", "--config", str(config)))
-        wait_until(self._answers, 30, "the gateway", lambda: self.processes.check("gateway"))
+        self.processes.start("gateway", flywheel_command("gateway", "--config", str(self.settings)))
+        wait_until(self._answers, 120, "the gateway", lambda: self.processes.check("gateway"))
 
     def _answers(self) -> bool:
         with suppress(OSError), urllib.request.urlopen(f"{self.gateway}/health", timeout=2):
@@ -343,7 +367,7 @@ def house(home: Path, scripts: dict[str, list[Step]]) -> Iterator[House]:
         made.close()
 
 
-def wait(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def wait(true: Callable[[], Any], what: str, seconds: float = 240) -> Any:
     """Wait until something holds; return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import sqlite3
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from opencode_house import ARMS, LINE, TITLE, Client, House, Server, Step, house, wait
+from opencode_house import ARMS, CONTEXT, LINE, OWN, TITLE, Client, House, Server, Step, house, wait
 from sqlmodel import select
 
 from flywheel.core.clocks import SystemClock
@@ -107,8 +109,8 @@ class Story:
         projects = {name: self.house.project(name) for name in
                     ("succeeded", "reverted", "helped", "failed", "repaired", "interrupted", "killed")}  # fmt: skip
         server = Server(self.client, projects["reverted"])
-        runs = {name: self.client.run(projects[name], f"Go on [[{name}]]")
-                for name in ("succeeded", "interrupted", "killed")}  # fmt: skip
+        runs = {name: self.client.run(projects[name], f"Go on [[{name}]]", *(("--agent", LINE) if agent else ()))
+                for name, agent in (("succeeded", True), ("interrupted", False), ("killed", False))}  # fmt: skip
         self._talk(server, "reverted", projects["reverted"])
         self._said("interrupted", "I think that", UNSAID)
         runs["interrupted"].send_signal(signal.SIGINT)
@@ -118,7 +120,7 @@ class Story:
             self._talk(server, name, projects.get("helped" if name == "helper" else name, projects["reverted"]))
         self._abort(server, projects["reverted"])
         self._said("succeeded", "I am done", '%"type":"step-finish"%')
-        assert [run.wait(120) == 0 for run in runs.values()] == [True, False, False], self.client.log()
+        assert [run.wait(400) == 0 for run in runs.values()] == [True, False, False], self.client.log()
         self.watch.look()
         self.before = self.watch.outcomes()
         self._revert(server)
@@ -279,6 +281,32 @@ def test_every_prompt_is_the_one_that_the_model_saw(story: Story) -> None:
         assert outcome.extra["answered_by"] == seen.model
     assert all(one.prompt_key == prompt_key(one.outcome.messages) for one in story.watch.outcomes())
     assert not any(TITLE in outcome.response for outcome in outcomes)
+
+
+def test_the_client_runs_with_what_flywheel_emits(story: Story) -> None:
+    """Its own words stay, our provider and agents are understood, and the agent works, streamed and with tools."""
+    client = story.client
+    assert client.config.read_text().startswith(OWN.partition("\n}")[0])
+    taken = client.told(story.house.home / "projects" / "succeeded", "debug", "config")
+    assert taken["share"] == "disabled"
+    assert taken["provider"]["flywheel"]["options"]["baseURL"] == f"{story.house.gateway}/v1"
+    assert taken["agent"][LINE]["model"] == taken["model"] == f"flywheel/{LINE}"
+    rows = client.rows("SELECT data FROM message WHERE session_id = ?", story.sessions["succeeded"])
+    assert {json.loads(row["data"])["agent"] for row in rows} == {LINE}
+    asked = [
+        seen.body for seen in story.house.upstream.seen if seen.session == story.sessions["succeeded"] and seen.step
+    ]
+    assert all(body["stream"] and body["tools"] and body["max_tokens"] == CONTEXT // 4 for body in asked)
+
+
+def test_the_door_s_key_stays_at_the_door(story: Story) -> None:
+    """The client sends the key that its configuration names; the gateway asks for it and tells no model server."""
+    assert story.client.key not in story.client.config.read_text()
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{story.house.gateway}/v1/models", timeout=10)
+    headers = [value for seen in story.house.upstream.seen for value in seen.headers.values()]
+    assert headers
+    assert not any(story.client.key in value for value in headers)
 
 
 def test_who_answered_is_known_by_task(story: Story) -> None:

@@ -45,11 +45,13 @@ NEEDS_STORE = (
     ("runs", "cancel", "x"), ("reports", "compare", "x@1"), ("adapters", "fuse", "x@1", "--as", "x"),
     ("adapters", "check", "x", "--base", "x"), ("adapters", "export", "x@1", "--to", "adapter", "--out", "x"),
     ("reports", "open", "x"), ("reports", "journal", "x"), ("suites", "adopt", "x", "--line", "x"),
-    ("suites", "rotate", "x"),
+    ("suites", "rotate", "x"), ("adapters", "prune", "--dry-run"),
 )  # fmt: skip
 NEEDS_SETTINGS = (
     *NEEDS_STORE, ("policy", "check"), ("policy", "explain", "x"), ("gate", "x@1"),
     ("suites", "import", "x", "x", "--line", "x"),
+    ("gateway", "key", "add", "x"), ("gateway", "key", "list"), ("gateway", "key", "remove", "x"),
+    ("emit", "vllm"), ("emit", "opencode"), ("emit", "overrides"), ("emit", "units"),
 )  # fmt: skip
 PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("executor",), ("sources", "ingest", "--once"))
 
@@ -163,7 +165,7 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[st
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             yield (*path, name)
 
 
@@ -271,7 +273,7 @@ def test_the_daemon_refuses_to_start_on_what_cannot_be(house: House, name: str) 
 
 
 def test_the_gateway_refuses_to_listen_to_the_world(house: House) -> None:
-    """It asks for no key, so that it may only be reached from this machine."""
+    """Without a key it may only be reached from this machine."""
     spawn("gateway", "--config", house.write('[gateway]\nhost = "0.0.0.0"')).refused(2, "this machine only")
 
 

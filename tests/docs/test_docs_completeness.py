@@ -26,6 +26,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[gpu]`": s.GpuSection,
     "`[preflight]`": s.PreflightSection,
     "`[export]`": s.ExportSection,
+    "`[llama]`": s.LlamaSection,
     "`[daemon]`": s.DaemonSection,
     "`[executor]`": s.ExecutorSection,
 }
@@ -90,7 +91,7 @@ def _written(default: object) -> str:
 
 def _commands(command, path=("flywheel",)):
     children = getattr(command, "commands", None)
-    if children is None:
+    if children is None or (path[1:] and command.invoke_without_command):
         yield " ".join(path)
     for name, child in (children or {}).items():
         yield from _commands(child, (*path, name))

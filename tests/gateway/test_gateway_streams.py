@@ -84,7 +84,7 @@ async def test_a_client_that_leaves_ends_its_generation(house: House) -> None:
     left = loop.time()
     response.close()
     await house.until(lambda: house.upstream.clients_gone == 1)
-    assert loop.time() - left < 0.1
+    assert loop.time() - left < 1.0  # the generation would go on for ten
     assert house.station.in_flight.models() == {}
     (row,) = await house.rows(1)
     assert (row["complete"], row["model"]) == (0, OLD)

@@ -29,7 +29,8 @@ class House:
         self.clock = ManualClock()
         self.lines = {LINE: Line(name=LINE, why="tests", base="tiny", rollout="careful")}
         self.rollouts = {"careful": RolloutPlan(name="careful", why="tests", share=0.2, minimum_outcomes=20)}
-        self.room = RolloutRoom(store, self.clock, lambda: self.lines, lambda: self.rollouts)
+        self.pairs = []
+        self.room = RolloutRoom(store, self.clock, lambda: self.lines, lambda: self.rollouts, self._heard)
         self._tasks = 0
 
     def publish(self, number, line=LINE):
@@ -56,7 +57,19 @@ class House:
             insert_new(session, ReportRow, [row])
         return seq
 
-    def ends(self, name, success, task=None, line=LINE):
+    def _heard(self, model, since, limit, known):
+        return [pair for pair in self.pairs[:limit] if pair.call not in known]
+
+    def roll_out(self, **given):
+        """Let the line's rollout be this one."""
+        self.rollouts["careful"] = RolloutPlan(name="careful", why="tests", **given)
+
+    def release(self, name):
+        """Return a release."""
+        with self.store.read() as session:
+            return release_rows.release_by_name(session, name)
+
+    def ends(self, name, success, task=None, line=LINE, **cost):
         """Let a task be answered by a model and end."""
         self._tasks += 1
         self.clock.advance(10)
@@ -65,7 +78,8 @@ class House:
         label = {True: "positive", False: "negative", None: "unknown"}[success]
         with self.store.write() as session:
             insert_new(session, AttributionRow, [{"call": f"c{self._tasks}", "line": line, "name": name, "arm": arm,
-                                                  "task": task, "session": task, "at": self.clock.now()}])  # fmt: skip
+                                                  "task": task, "session": task, "at": self.clock.now(),
+                                                  **cost}])  # fmt: skip
             insert_new(session, OutcomeRow, [{
                 "key": f"o{self._tasks}", "source": "agent", "task": task, "session": task, "repo": "r",
                 "call_type": "x", "at": self.clock.now() + timedelta(seconds=1), "model": line, "line": line,

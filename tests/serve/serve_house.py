@@ -98,13 +98,17 @@ class ScriptedServer:
         self.sleeps = True
         self.asleep = False
         self.told = []
+        self.heard = []
+        self.late_load = None  # True: the load comes about and is answered as a second one; a text: somebody's path
+        self.dies_loading = False
+        self.token = ""
         self.url = ""
         self._runner = None
         self._port = 0
 
     async def start(self):
         """Listen, on the same port as before."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._hear])
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._chat)
         if self.sleeps:
@@ -119,6 +123,12 @@ class ScriptedServer:
         await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
         self._port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{self._port}"
+
+    @web.middleware
+    async def _hear(self, request, handler):
+        self.heard.append(f"{request.method} {request.path} {await request.text()}")
+        closed = request.path.endswith("_lora_adapter") and request.headers.get("x-flywheel-token", "") != self.token
+        return _error(403, "not open here: flywheel's lock-down") if closed else await handler(request)
 
     async def stop(self):
         """Go away; what was loaded is forgotten, as a restart forgets it."""
@@ -152,6 +162,10 @@ class ScriptedServer:
         body = await request.json()
         name, path = body["lora_name"], body["lora_path"]
         self.loads.append((name, path))
+        if self.dies_loading:
+            request.transport.abort()
+        if self.late_load is not None:
+            self.adapters[name] = path if self.late_load is True else self.late_load
         if self.load_status != 200:
             return _error(self.load_status, "no")
         if name in self.adapters:
@@ -219,7 +233,7 @@ class House:
         self.lines = {LINE: Line(name=LINE, why="tests", base="tiny")}
         self.bases = {"tiny": Base(name="tiny", path=str(home / "base"), served_as=BASE)}
         self.servers = []
-        self.capacity = 4
+        self.capacity, self.slots, self.token, self.seconds = 4, 2, "", 0.5
         self.largest_rank = 16
         self.gateway = None
         self.gpu = Terms()
@@ -232,11 +246,12 @@ class House:
     def room(self):
         """Return a room as a daemon that has just started would make it."""
         servers = tuple(
-            ModelServer(url=s.url, max_cpu_loras=self.capacity, max_lora_rank=self.largest_rank) for s in self.servers
+            ModelServer(url=s.url, max_loras=self.slots, max_cpu_loras=self.capacity, max_lora_rank=self.largest_rank)
+            for s in self.servers
         )
         site = Site(adapters=self.home / "adapters", servers=servers, routing_file=self.routing_file,
-                    gateway=self.gateway, look_seconds=0.3, work_seconds=0.5,
-                    gpu=self.gpu, is_idle=lambda: self.idle)  # fmt: skip
+                    gateway=self.gateway, look_seconds=0.3, work_seconds=self.seconds,
+                    gpu=self.gpu, is_idle=lambda: self.idle, token=lambda: self.token)  # fmt: skip
         return ServeRoom(self.store, self.clock, lambda: self.lines, self.bases, site, lambda _: self.changed)
 
     async def server(self):

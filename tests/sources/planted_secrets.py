@@ -141,6 +141,7 @@ FORMATS: dict[str, Callable[[Maker], str]] = {
     "xml element": lambda m: "<pass" + f"word>{m.password()}</password>",
     "properties": lambda m: "spring.datasource.pass" + f"word={m.of(string.ascii_lowercase, 8)}42",
     "connection string": lambda m: "Server=db;User Id=app;P" + f"wd={m.password()};",
+    "flywheel": lambda m: "fly" + f"wheel-{m.of(WORDISH, 42)}7",
     "groq": _prefixed("gs" + "k_", ALNUM, 52),
     "linear": _prefixed("lin_" + "api_", ALNUM, 40),
     "new relic": _prefixed("NR" + "AK-", UPPER, 27),

@@ -1,11 +1,14 @@
 """The gateway's capture: each call is joined to who answered it, once."""
 
+import json
 import sqlite3
 
 import pytest
 from sqlmodel import select
 
+from flywheel.sources.capture_sweeps import Wanted, find_calls
 from flywheel.sources.settings import GenericSource
+from flywheel.store.join_tables import CapturedCallRow
 from flywheel.store.tables import AttributionRow
 
 pytestmark = pytest.mark.asyncio
@@ -58,5 +61,57 @@ async def test_a_capture_of_another_version_is_named(store, agent, house, tmp_pa
     await watched.cycle()
     (event,) = watched.events("sources.source_failed")
     assert event.subject == "gateway"
+    watched.room.close()
+    connection.close()
+
+
+async def test_how_a_call_ended_is_kept(store, agent, house, tmp_path):
+    """Status, times and tokens come along where the capture has them; what is no number is not known."""
+    path = tmp_path / "capture.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(CAPTURE)
+    names = ("status", "complete", "fallback", "latency_ms", "first_token_ms", "prompt_tokens", "completion_tokens")
+    for name in names:
+        connection.execute(f"ALTER TABLE calls ADD COLUMN {name}")
+    rows = [(200, 1, 0, 12.5, 3, 7, 9), (None, 0, 1, -1.0, "x", 2**40, None)]
+    for number, row in enumerate(rows):
+        write(connection, f"c{number}", task="t")
+        for name, value in zip(names, row, strict=True):
+            connection.execute(f"UPDATE calls SET {name} = ? WHERE id = ?", (value, f"c{number}"))  # noqa: S608 - our own
+    watched = type(house)(store, GenericSource(name="agent", path=agent.path), path)
+    await watched.cycle()
+    with store.read() as session:
+        found = session.exec(select(AttributionRow)).all()
+    assert [tuple(getattr(row, name) for name in names) for row in found] == [
+        (200, True, False, 12.5, 3.0, 7, 9), (None, False, True, None, None, None, None),
+    ]  # fmt: skip
+    watched.room.close()
+    connection.close()
+
+
+async def test_a_shadow_is_nobodys_call(store, agent, house, tmp_path):
+    """What repeats a call for comparison is attributed to no arm, and no outcome is joined to it."""
+    path = tmp_path / "capture.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(CAPTURE)
+    bodies = ("status INTEGER", "complete INTEGER", "request BLOB", "response BLOB", "mirrors TEXT", "secret TEXT")
+    for column in bodies:
+        connection.execute(f"ALTER TABLE calls ADD COLUMN {column}")
+    asked = json.dumps({"messages": [{"role": "user", "content": "what"}]}).encode()
+    said = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "that"}}]}).encode()
+    for call, arm, mirrors in (("c1", "canary", None), ("c2", "shadow", "c1")):
+        write(connection, call, task="t1")
+        connection.execute(
+            "UPDATE calls SET arm = ?, mirrors = ?, status = 200, complete = 1, request = ?, response = ? WHERE id = ?",
+            (arm, mirrors, asked, said, call),
+        )
+    write(connection, "c3", task="t2")
+    connection.execute("UPDATE calls SET secret = 'a-rule', status = 200, request = '', response = '' WHERE id = 'c3'")
+    watched = type(house)(store, GenericSource(name="agent", path=agent.path), path)
+    await watched.cycle()
+    with store.read() as session:
+        assert [row.call for row in session.exec(select(AttributionRow)).all()] == ["c1", "c3"]
+        assert [row.call for row in session.exec(select(CapturedCallRow)).all()] == ["c1"]
+    assert find_calls(path, Wanted(calls=frozenset({"c1"}))) == [1, 2]
     watched.room.close()
     connection.close()

@@ -38,8 +38,8 @@ def adapters(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 def server(
     request: pytest.FixtureRequest, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ModelServer]:
-    """Each kind of server, started once."""
-    with serving(request.param, tiny_base, tmp_path_factory.mktemp("server") / "log") as started:
+    """Each kind of server, started once, locked down as `flywheel emit vllm` says it."""
+    with serving(request.param, tiny_base, tmp_path_factory.mktemp("server") / "log", locked=True) as started:
         yield started
 
 

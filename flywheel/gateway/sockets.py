@@ -1,0 +1,71 @@
+"""The gateway's Unix socket: its file's permissions are the key."""
+
+import contextlib
+import grp
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from flywheel.core.errors import ConflictError, SettingsError
+
+_LONGEST_PATH = 107  # what the kernel takes
+_BACKLOG = 1024
+_FOR_THE_GROUP = 0o660
+
+
+@contextlib.contextmanager
+def unix_listener(path: Path, group: str | None) -> Iterator[socket.socket]:
+    """Give a listening socket that its owner, or a group, may talk to; a dead one in its place is taken over.
+
+    Raises SettingsError when there can be none at that path, ConflictError when somebody listens there.
+    """
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise SettingsError(f"the path of a socket is at most {_LONGEST_PATH} bytes: {path}", "set gateway.socket")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        _clear(path)
+        listener = _bound(path, grp.getgrnam(group).gr_gid if group else None)
+    except LookupError as error:
+        raise SettingsError(f"there is no group {group}", "set gateway.socket_group to one that is there") from error
+    except OSError as error:
+        raise ConflictError(f"no socket at {path}: {error.strerror or error}", "set gateway.socket") from error
+    inode = path.stat().st_ino
+    try:
+        yield listener
+    finally:
+        listener.close()
+        with contextlib.suppress(OSError):
+            if path.stat().st_ino == inode:
+                path.unlink()
+
+
+def _bound(path: Path, group: int | None) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)  # closed to others from its first moment
+    try:
+        listener.bind(str(path))
+        if group is not None:
+            os.chown(path, -1, group)
+            path.chmod(_FOR_THE_GROUP)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    listener.listen(_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket that nobody listens at."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink()
+            return
+    raise ConflictError(f"a gateway listens at {path} already", "end it first, or set gateway.socket")
