@@ -28,7 +28,8 @@ _CLASS = re.compile(r"^class\s+(\w+)", re.MULTILINE)
 def read_row(row: Mapping[str, Any], tests: Tests) -> Problem:
     """Return the problem of a row; its tests are the public ones and the private ones."""
     question = text(row, "question_content")
-    cases = [*_cases(row.get("public_test_cases")), *_private(row.get("private_test_cases"))]
+    public = [{**case, "visible": True} for case in _cases(row.get("public_test_cases"))]
+    cases = [*public, *_private(row.get("private_test_cases"))]
     types = {str(case.get("testtype", "stdin")) for case in cases}
     if len(types) != 1 or not types <= {"stdin", "functional"}:
         raise RejectedError("no tests" if not cases else "tests of more than one type")
@@ -36,9 +37,8 @@ def read_row(row: Mapping[str, Any], tests: Tests) -> Problem:
     functional = types == {"functional"}
     entry = _entry(row, starter) if functional else ""
     for case in cases:
-        tests.add(
-            _call(case) if functional else {"stdin": lines(case.get("input")), "stdout": lines(case.get("output"))}
-        )
+        test = _call(case) if functional else {"stdin": lines(case.get("input")), "stdout": lines(case.get("output"))}
+        tests.add({**test, "visible": True} if case.get("visible") is True else test)
     identity = told(row, "question_id", "question_title") or "unnamed"
     contest = f"{told(row, 'platform')}/{told(row, 'contest_id') or identity}"
     return problem_from(Draft(

@@ -2,13 +2,12 @@
 
 import ctypes
 import hashlib
-import os
 import secrets
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 from attack_cgroups import Group
 
 _MIB = 1024 * 1024
-#: How much fuller disks and memory may be after an attack: others use this machine too.
-_DISK, _MEMORY = 512 * _MIB, 48 * _MIB
+#: How much attacks may write to disks, and how much more memory may be held after one.
+_DISK, _MEMORY = 64 * _MIB, 48 * _MIB
 _CLOCK_SECONDS = 2.0
 #: Lives beside the executor as the same user, holds a word in memory that it can find again, and notes signals.
 _VICTIM = """
@@ -174,17 +173,17 @@ class World:
 
 
 class Room:
-    """How full disks and memory were before, and whether they have filled up since."""
+    """What a family of processes had written to disks and held in memory before, and whether that has grown since."""
 
-    def __init__(self, folder: Path, group: Group | None) -> None:
+    def __init__(self, family: Callable[[], list[int]], group: Group | None) -> None:
         """Measure."""
-        self._folder, self._group = folder, group
-        self._free, self._held = _free(folder), group.memory() if group else 0
+        self._family, self._group = family, group
+        self._wrote, self._held = _written(family()), group.memory() if group else 0
 
     def faults(self) -> list[str]:
-        """Return what has not been given back."""
-        gone = self._free - _free(self._folder)
-        found = [f"{gone // _MIB} MiB of disk are gone"] if gone > _DISK else []
+        """Return what was written where it stays, and what memory has not been given back."""
+        wrote = _written(self._family()) - self._wrote
+        found = [f"{wrote // _MIB} MiB were written to disks"] if wrote > _DISK else []
         until = time.monotonic() + 3
         while self._group and (held := self._group.memory() - self._held) > _MEMORY:
             if time.monotonic() > until:
@@ -236,9 +235,20 @@ def _status(pid: int, key: str) -> str:
     return next(line for line in lines if line.startswith(key))
 
 
-def _free(folder: Path) -> int:
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
+def _written(family: Iterable[int]) -> int:
+    """Return the bytes that processes, and children of theirs that have ended, sent to disks.
+
+    Not how full the disks are: a test of somebody else may be filling them. Files in memory do not count.
+    """
+    return sum(map(_written_by, family))
+
+
+def _written_by(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    except OSError:  # it has ended, and its parent counts for it; or it is not ours to look at
+        return 0
+    return int(dict(line.split(": ") for line in lines)["write_bytes"])
 
 
 @contextmanager

@@ -82,7 +82,7 @@ async def _soak(guard: Guarded, stream: Stream) -> Room:
     executor = await guard.ready()
     await asyncio.gather(*(look_around(executor) for _ in range(2 * WORKERS)))  # every box has had a test then
     await asyncio.to_thread(guard.settle)
-    room = Room(guard.folder, guard.group)
+    room = Room(guard.family, guard.group)
     await asyncio.gather(*(stream.client(executor) for _ in range(CLIENTS)))
     return room
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Arena:
         assert len(looks) == 1, looks
         self.look = looks.pop()
         assert self.look.startswith("{"), self.look
-        self.room = Room(guard.folder, guard.group)
+        self.room = Room(guard.family, guard.group)
         guard.settle()
 
     def suffer(self, attack: Attack) -> list[str]:
@@ -116,3 +117,16 @@ def test_the_judges_see_what_is_not_contained(tmp_path: Path) -> None:
             world.clean()
             world.close()
     assert not blind
+
+
+def test_what_a_child_writes_to_a_disk_is_seen(tmp_path: Path) -> None:
+    """A file that is gone again, written by a process that has ended, counts: room is judged by what was written."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", str(tmp_path)], capture_output=True, text=True, check=True)
+    if kind.stdout.strip() in {"tmpfs", "ramfs"}:
+        pytest.skip("the folder for temporary files lies in memory, and what is written there is no disk's")
+    room = Room(lambda: [os.getpid()], None)
+    path = tmp_path / "large"
+    subprocess.run(["dd", "if=/dev/zero", f"of={path}", "bs=1M", "count=80"], check=True, capture_output=True)
+    path.unlink()
+    (told,) = room.faults()
+    assert told.endswith("MiB were written to disks")

@@ -39,7 +39,7 @@ def test_a_livecodebench_problem_keeps_its_tests_its_contest_and_its_date(tmp_pa
     assert problem.kind == "code_io"
     assert problem.expected == {
         "language": "python",
-        "tests": [{"stdin": "1 2\n", "stdout": "3\n"}, {"stdin": "4 5\n", "stdout": "9\n"}],
+        "tests": [{"stdin": "1 2\n", "stdout": "3\n", "visible": True}, {"stdin": "4 5\n", "stdout": "9\n"}],
     }
     assert (problem.id, problem.category, problem.group) == ("livecodebench/abc4_a", "easy", "atcoder/abc2")
     assert problem.time.isoformat() == "2024-03-02T00:00:00+00:00"
@@ -52,7 +52,7 @@ def test_a_method_is_called_with_arguments_that_stand_one_a_line(tmp_path):
     (problem,), _ = imported(tmp_path, [functional()])
     assert problem.kind == "code_calls"
     assert problem.expected["entry"] == "Solution.holds"
-    assert problem.expected["tests"] == [{"args": [[1, 2], 3], "returns": True}]
+    assert problem.expected["tests"] == [{"args": [[1, 2], 3], "returns": True, "visible": True}]
     assert "class Solution:" in problem.messages[1]["content"]
     assert "Solution.holds" in problem.messages[0]["content"]
 

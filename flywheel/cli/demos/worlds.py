@@ -1,5 +1,6 @@
 """The demo's world: a base model, a home, settings and policies, written as a user would write them."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -126,7 +127,13 @@ def build_base(python: Path, cache: Path, told: Callable[[int, int], None]) -> P
     scripts = [_JOBS / name for name in ("tiny_world.py", "tiny_base.py", "tiny_tasks.py")]
     target = cache / f"tiny-base-{short(bytes_hash(path.read_bytes() for path in scripts))}"
     cache.mkdir(parents=True, exist_ok=True)
-    argv = [str(python), str(scripts[0]), "build", "--out", str(target)]
+    with target.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second builder waits and finds it whole
+        _build([str(python), str(scripts[0]), "build", "--out", str(target)], told)
+    return target
+
+
+def _build(argv: list[str], told: Callable[[int, int], None]) -> None:
     with subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **ENV}
     ) as job:
@@ -139,7 +146,6 @@ def build_base(python: Path, cache: Path, told: Callable[[int, int], None]) -> P
         raise PermanentError(
             "the tiny base model could not be built", (errors.strip().splitlines() or ["no output"])[-1]
         )
-    return target
 
 
 def tasks(python: Path, start: int, count: int) -> tuple[Task, ...]:
