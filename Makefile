@@ -24,7 +24,7 @@ demo: setup
 	@$(PY) -m flywheel demo
 
 test: check envs
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup
+	@$(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 fast: check
 	@$(PY) -m pytest -m "not train and not vllm and not slow"

@@ -1,9 +1,10 @@
 """What every test may lean on: where the environments are; and how tests share two cores where they run in parallel."""
 
 import os
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from flywheel.proc.environments import environment
 
@@ -20,27 +21,36 @@ def pytest_configure() -> None:
 
 #: Folders and files whose tests share what is dear to start or to train: they stay with one worker.
 TOGETHER = {
-    "contract/model_server": "model-servers",
-    "contract/trainers": "trainers",
-    "acceptance/test_gate_command.py": "known-adapters",
-    "acceptance/test_gate_proofs.py": "known-adapters",
+    "tests/contract/model_server": "model-servers",
+    "tests/contract/trainers": "trainers",
+    "tests/acceptance/test_gate_command.py": "known-adapters",
+    "tests/acceptance/test_gate_proofs.py": "known-adapters",
 }
 _HEAVY = ("train", "vllm", "slow")
 
 
-@pytest.hookimpl(tryfirst=True)
+class FilesWhole(LoadScopeScheduling):
+    """Gives a worker one file at a time, or the files that belong together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Return how tests are given to several workers."""
+    return FilesWhole(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep a file's tests together where several workers run them, and begin with the long ones."""
-    groups = [_group(item) for item in items]
-    for item, group in zip(items, groups, strict=True):
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Let several workers begin with the long files; the order within a file stays."""
     if not hasattr(config, "workerinput"):
         return
+    groups = [_group(item.nodeid) for item in items]
     heavy = {group for item, group in zip(items, groups, strict=True) if any(map(item.get_closest_marker, _HEAVY))}
-    order = sorted(range(len(items)), key=lambda number: groups[number] not in heavy)  # stable: files stay whole
+    order = sorted(range(len(items)), key=lambda number: groups[number] not in heavy)
     items[:] = [items[number] for number in order]
 
 
-def _group(item: pytest.Item) -> str:
-    file = item.path.relative_to(Path(__file__).parent).as_posix()
+def _group(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
     return next((group for place, group in TOGETHER.items() if file.startswith(place)), file)

@@ -23,7 +23,6 @@ Make = Callable[[int], Speaking]
 def server(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
     """One server for all of it."""
     server = Vllm("vllm", tiny_base, tmp_path_factory.mktemp("vllm") / "log")
-    server.slots = 3 * ROUNDS + 20  # three versions a round, and those of the other tests
     try:
         server.start()
         yield server
@@ -65,33 +64,6 @@ def promoted(world: Speaking, agent: Agent) -> str:
 def answering(world: Speaking, agent: Agent) -> set[str]:
     """Who answers the calls from now on; every answer is whole."""
     return set(world.assert_nothing_mixed(agent.wait_for(40)))
-
-
-def test_a_hundred_promotions_and_rollbacks_lose_no_request_and_mix_no_answers(
-    make: Make, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """New versions are promoted, taken back as active ones and taken back as canaries: each answer is one adapter's."""
-    world = make(1)
-    began = time.monotonic()
-    with (agent := Agent(world.paths.gateway)).at_work():
-        for _ in range(ROUNDS):
-            stays, goes = promoted(world, agent), promoted(world, agent)
-            world.roll_back(goes)
-            world.until_points_at(stays)
-            world.roll_back(canary(world, agent))
-            world.until_points_at(stays)
-    seconds = time.monotonic() - began
-    assert agent.errors == []
-    whose, lags = world.assert_nothing_mixed(agent.answers), world.lags()
-    assert len(world.events("rollout.adapter_rolled_back")) == len(lags) == 2 * ROUNDS
-    assert set(world.words) <= set(whose), "an adapter never spoke"
-    assert statistics.median(lags) <= 1
-    assert lags[-1] <= 5
-    with capsys.disabled():
-        print(
-            f"\n  {4 * ROUNDS} moves in {seconds:.0f} s, {len(agent.answers)} answers of {len(whose)} models; a call "
-            f"still went to what was taken back for {statistics.median(lags):.3f} s (median), {lags[-1]:.3f} s at most"
-        )
 
 
 def test_daemon_and_store_are_lost_and_requests_go_on(make: Make) -> None:
@@ -171,3 +143,30 @@ def test_the_server_is_killed_and_comes_back_with_all_aliases_right(
     assert world.wait_for("serve.server_recovered")
     with capsys.disabled():
         print(f"\n  {len(refused)} calls refused while it was away; aliases as before {again:.1f} s after its start")
+
+
+def test_a_hundred_promotions_and_rollbacks_lose_no_request_and_mix_no_answers(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """New versions are promoted, taken back as active ones and taken back as canaries: each answer is one adapter's."""
+    world = make(1)
+    began = time.monotonic()
+    with (agent := Agent(world.paths.gateway)).at_work():
+        for _ in range(ROUNDS):
+            stays, goes = promoted(world, agent), promoted(world, agent)
+            world.roll_back(goes)
+            world.until_points_at(stays)
+            world.roll_back(canary(world, agent))
+            world.until_points_at(stays)
+    seconds = time.monotonic() - began
+    assert agent.errors == []
+    whose, lags = world.assert_nothing_mixed(agent.answers), world.lags()
+    assert len(world.events("rollout.adapter_rolled_back")) == len(lags) == 2 * ROUNDS
+    assert set(world.words) <= set(whose), "an adapter never spoke"
+    assert statistics.median(lags) <= 1
+    assert lags[-1] <= 5
+    with capsys.disabled():
+        print(
+            f"\n  {4 * ROUNDS} moves in {seconds:.0f} s, {len(agent.answers)} answers of {len(whose)} models; a call "
+            f"still went to what was taken back for {statistics.median(lags):.3f} s (median), {lags[-1]:.3f} s at most"
+        )

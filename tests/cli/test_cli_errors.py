@@ -45,7 +45,7 @@ NEEDS_STORE = (
     ("runs", "cancel", "x"), ("reports", "compare", "x@1"), ("adapters", "fuse", "x@1", "--as", "x"),
     ("adapters", "check", "x", "--base", "x"), ("adapters", "export", "x@1", "--to", "adapter", "--out", "x"),
     ("reports", "open", "x"), ("reports", "journal", "x"), ("suites", "adopt", "x", "--line", "x"),
-    ("suites", "rotate", "x"), ("adapters", "prune", "--dry-run"),
+    ("suites", "rotate", "x"), ("adapters", "prune", "--dry-run"), ("adapters", "compare", "x@1", "x@2"),
 )  # fmt: skip
 NEEDS_SETTINGS = (
     *NEEDS_STORE, ("policy", "check"), ("policy", "explain", "x"), ("gate", "x@1"),
@@ -53,7 +53,8 @@ NEEDS_SETTINGS = (
     ("gateway", "key", "add", "x"), ("gateway", "key", "list"), ("gateway", "key", "remove", "x"),
     ("emit", "vllm"), ("emit", "opencode"), ("emit", "overrides"), ("emit", "units"),
 )  # fmt: skip
-PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("executor",), ("sources", "ingest", "--once"))
+PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("executor",), ("sources", "ingest", "--once"),
+             ("llama",))  # fmt: skip
 
 
 class Said(NamedTuple):
@@ -150,6 +151,8 @@ def _values(table: Any, key: str, number: int) -> dict[str, Any]:
         values["body"] = DATASET.model_dump(mode="json")
     if table is t.ReportRow:
         values["body"] = REPORT.model_dump(mode="json")
+    if table is t.ReleaseRow:
+        values["state"] = "registered"
     return {**values, key: f"same-{number}"}
 
 
@@ -177,6 +180,7 @@ def test_the_list_of_commands_here_is_whole() -> None:
     given = {
         "x",
         "x@1",
+        "x@2",
         "--dry-run",
         "--once",
         "--to",
