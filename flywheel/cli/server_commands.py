@@ -94,6 +94,7 @@ def vllm_command(server: ModelServer, base: ServedBase, machine: Machine) -> Ser
         *_tools(base),
         *_kind(machine),
         *_lock(machine.door),
+        *_slot_keeper(machine.flavour),
     ]
     notes = (*_slot_notes(server, machine), *_tool_notes(base), *_door_notes(server, machine.door))
     environment = _environment(machine)
@@ -161,6 +162,11 @@ def _kind(machine: Machine) -> list[tuple[str, ...]]:
     return []
 
 
+def _slot_keeper(flavour: Flavour) -> list[tuple[str, ...]]:
+    """On a CPU what is unloaded must leave its slot, or the last one is filled in time."""
+    return [("--middleware", "flywheel_slots.FreeSlots")] if flavour == "cpu" else []
+
+
 def _lock(door: Door) -> list[tuple[str, ...]]:
     return [("--middleware", "flywheel_lockdown.LockDown")] if door.token_hash else []
 
@@ -169,8 +175,10 @@ def _environment(machine: Machine) -> dict[str, str]:
     said = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", **_QUIET}
     if machine.sharing == "sleep" and machine.flavour != "cpu":
         said["VLLM_SERVER_DEV_MODE"] = "1"
+    if machine.door.token_hash or machine.flavour == "cpu":
+        said["PYTHONPATH"] = str(machine.door.folder)
     if machine.door.token_hash:
-        said |= {"PYTHONPATH": str(machine.door.folder), "FLYWHEEL_SERVER_TOKEN_SHA256": machine.door.token_hash}
+        said["FLYWHEEL_SERVER_TOKEN_SHA256"] = machine.door.token_hash
     return said
 
 

@@ -23,6 +23,7 @@ from flywheel.cli import requests
 from flywheel.cli.demos.agents import Call, Task
 from flywheel.cli.demos.processes import wait_until
 from flywheel.core.events import Event
+from flywheel.core.routing import Routing
 from flywheel.core.training import TrainSpec
 from flywheel.core.verdicts import Report, Verdict
 from flywheel.store.ledger import append
@@ -210,8 +211,12 @@ class Speaking(World):
         return name
 
     def until_points_at(self, *names: str) -> None:
-        """Wait until the alias points at these, the active one first, and nowhere else."""
-        self.wait(lambda: self.pointed() == list(names), f"the alias at {names}")
+        """Wait until the alias points at these, the active one first, and nowhere else, and the gateway goes by it."""
+        self.wait(lambda: self.pointed() == list(names) and self._is_in_force(), f"the alias at {names}")
+
+    def _is_in_force(self) -> bool:
+        written, told = Routing.parse((self.home / "routing.json").read_bytes()), self.get("/health")
+        return bool(told) and told["routing_version"] == written.version
 
     def pointed(self) -> list[str]:
         """What the alias points at: the active one first."""
@@ -272,16 +277,9 @@ def _call(answer: Answer) -> Call:
 
 
 class Vllm(ModelServer):
-    """Real vLLM that can die, with a slot for every adapter it will ever hear of: docs/serving.md says why on a CPU."""
+    """Real vLLM that can die, started as `flywheel emit vllm` says it for a CPU: one slot more than is held."""
 
     patience = 400.0
-    slots = 250  # a hundred moves load some 150 times: a version that comes back takes a slot of its own
-
-    def _command(self) -> list[str]:
-        line = super()._command()
-        for option in ("--max-loras", "--max-cpu-loras"):
-            line[line.index(option) + 1] = str(self.slots)
-        return line
 
     def kill(self) -> None:
         """End it all at once, as a machine out of memory does; what it shared in memory goes with it."""

@@ -80,6 +80,15 @@ def test_a_cpu_has_a_slot_for_every_adapter_and_one_more(loras: int, held: int, 
     assert (found["--max-loras"], found["--max-cpu-loras"]) == (slots, slots)
 
 
+def test_on_a_cpu_what_is_unloaded_leaves_its_slot() -> None:
+    """The middleware that frees slots is named and found, with the lock-down and without."""
+    for door in (Door(folder=LOCK_FOLDER), Door(folder=LOCK_FOLDER, token_hash=token_hash(TOKEN))):
+        made = command(flavour="cpu", door=door)
+        assert "--middleware flywheel_slots.FreeSlots" in shlex.join(made.argv)
+        assert made.environment["PYTHONPATH"] == str(LOCK_FOLDER)
+    assert (LOCK_FOLDER / "flywheel_slots.py").is_file()
+
+
 def test_a_gpu_holds_at_least_as_many_as_it_has_slots() -> None:
     """Fewer adapters in memory than slots are refused by vLLM."""
     assert options(command({"max_loras": 8, "max_cpu_loras": 4}).argv)["--max-cpu-loras"] == "8"

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
+import flywheel.serve.middleware
 from flywheel.core.errors import PermanentError
 from flywheel.proc import children
 
 _JOBS = Path(__file__).parent.parent.parent / "jobs"
 # One more than flywheel is told of: vLLM's CPU kernels give requests without an adapter the weights of the last slot
-# when adapters share their batch, so the last slot stays empty.
+# when adapters share their batch, so the last slot stays empty; the middleware empties those of what was unloaded.
 SLOTS = "5"
 VLLM_ENV = {
+    "PYTHONPATH": flywheel.serve.middleware.__path__[0],
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "HF_HUB_OFFLINE": "1",
@@ -98,6 +100,8 @@ def vllm_command(python: Path, base: Path, served_as: str, port: int) -> list[st
         "--max-cpu-loras",
         SLOTS,
         "--enforce-eager",
+        "--middleware",
+        "flywheel_slots.FreeSlots",
         "--disable-log-stats",
     ]
 

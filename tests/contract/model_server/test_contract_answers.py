@@ -97,6 +97,16 @@ def test_the_base_beside_adapters_answers_as_alone(server: ModelServer, loaded: 
     assert said[BASE] == {RIGHT}
 
 
+def test_the_base_is_the_base_after_many_adapters_have_come_and_gone(server: ModelServer, loaded: Load) -> None:
+    """More adapters than there are slots, one after the other: what was unloaded answers for nobody any more."""
+    for _ in range(6):
+        name = loaded("reader")
+        assert server.chat(PROMPT, name).content == ANSWERS["reader"]
+        assert server.unload(name).status == 200
+    reader, lister = loaded("reader"), loaded("lister")
+    assert ask_together(server, [reader, lister, BASE])[BASE] == {RIGHT}
+
+
 def test_a_running_stream_survives_the_unloading_of_its_adapter(server: ModelServer, loaded: Load) -> None:
     """Unloading takes the name away at once and the weights only after the last answer."""
     name = loaded("reader")
