@@ -26,6 +26,7 @@ from flywheel.gateway.routes import RoutingTable
 from flywheel.gateway.settings import GatewaySettings
 from flywheel.gateway.stations import STATION, Station
 from flywheel.gateway.upstreams import Upstreams, client_session
+from flywheel.gateway.wires import Wires
 
 Context = Callable[[web.Application], AsyncIterator[None]]
 
@@ -59,13 +60,15 @@ def _parts(settings: GatewaySettings, clock: Clock, *, capture_apart: bool) -> C
         capture = _capture(settings, clock, apart=capture_apart)
         async with client_session(settings) as session:
             healths = Healths(clock)
-            upstreams, holds = Upstreams(session, healths), Holds(routes, clock)
+            wires = Wires(settings.connect_timeout)
+            upstreams, holds = Upstreams(wires, session, healths), Holds(routes, clock)
             app[STATION] = Station(settings, clock, routes, upstreams, Relay(clock), capture, holds, door)
             async with _beside(
                 routes.follow(), healths.watch(session, lambda: routes.current.upstreams, settings.check_seconds)
             ):
                 yield
             await app[STATION].mirrors.close()
+            wires.close()
         if capture is not None:
             await asyncio.to_thread(capture.close)
 
