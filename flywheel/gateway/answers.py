@@ -31,6 +31,14 @@ class Line(ResponseHandler):
             raise aiohttp.ServerDisconnectedError
         self.transport.write(data)
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Wake whoever reads a body that has no end now: aiohttp forgets it where the framing itself was broken."""
+        content = self._payload
+        if exc is not None:
+            _break_off(content, f"the connection broke: {exc}")  # or a body without a length would look whole
+        super().connection_lost(exc)
+        _break_off(content, "its answer cannot be read to the end")
+
     async def pour(self, body: bytes) -> None:
         """Send much, no faster than it is taken. Who reads the answer hears why that ended."""
         view = memoryview(body)
@@ -38,6 +46,11 @@ class Line(ResponseHandler):
             for start in range(0, len(view), _PIECE):
                 self.write(view[start : start + _PIECE])
                 await self._drain_helper()
+
+
+def _break_off(content: aiohttp.StreamReader | None, reason: str) -> None:
+    if content is not None and not content.is_eof() and content.exception() is None:
+        content.set_exception(aiohttp.ClientPayloadError(reason))
 
 
 class Answer:

@@ -133,7 +133,10 @@ class Wires:
     def _place(self, origin: str) -> _Place:
         place = self._places.get(origin)
         if place is None:
-            url = URL(origin)
+            try:
+                url = URL(origin)
+            except ValueError as error:
+                raise NotConnectedError(f"{origin} is no address: {error}") from error
             place = _Place(url.raw_host or "", url.port or 80, url.host_port_subcomponent or "")
             self._places[origin] = place
         return place
