@@ -88,7 +88,10 @@ class Alias(Frozen):
     @property
     def canary(self) -> Arm | None:
         """Return the arm on trial, if there is one."""
-        return next((arm for arm in self.arms if arm.role == "canary"), None)
+        for arm in self.arms:  # every request asks
+            if arm.role == "canary":
+                return arm
+        return None
 
 
 class Fallback(Frozen):

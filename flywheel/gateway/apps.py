@@ -18,14 +18,14 @@ from flywheel.gateway.holds import Holds
 from flywheel.gateway.keyrings import Keyring
 from flywheel.gateway.keys import KeyFile
 from flywheel.gateway.listings import list_models, show_health, show_routing
-from flywheel.gateway.ollama_doors import add_ollama, ollama_shapes
+from flywheel.gateway.ollama_doors import add_ollama
 from flywheel.gateway.passages import pass_through
-from flywheel.gateway.refusals import shaped_errors
 from flywheel.gateway.relays import Relay
 from flywheel.gateway.routes import RoutingTable
 from flywheel.gateway.settings import GatewaySettings
 from flywheel.gateway.stations import STATION, Station
 from flywheel.gateway.upstreams import Upstreams, client_session
+from flywheel.gateway.wires import Wires
 
 Context = Callable[[web.Application], AsyncIterator[None]]
 
@@ -36,7 +36,7 @@ def build_app(settings: GatewaySettings, *, clock: Clock | None = None, capture_
     Whoever runs it sets `handler_cancellation`, or a client that leaves would not end its generation. With
     `capture_apart` the capture is written by a process of its own.
     """
-    app = web.Application(client_max_size=settings.body_limit, middlewares=[ollama_shapes, at_the_door, shaped_errors])
+    app = web.Application(client_max_size=settings.body_limit, middlewares=[at_the_door])
     app.cleanup_ctx.append(_parts(settings, clock or SystemClock(), capture_apart=capture_apart))
     app.on_response_prepare.append(_close_when_draining)
     app.router.add_post("/v1/chat/completions", answer_completion)
@@ -59,13 +59,15 @@ def _parts(settings: GatewaySettings, clock: Clock, *, capture_apart: bool) -> C
         capture = _capture(settings, clock, apart=capture_apart)
         async with client_session(settings) as session:
             healths = Healths(clock)
-            upstreams, holds = Upstreams(session, healths), Holds(routes, clock)
+            wires = Wires(settings.connect_timeout)
+            upstreams, holds = Upstreams(wires, session, healths), Holds(routes, clock)
             app[STATION] = Station(settings, clock, routes, upstreams, Relay(clock), capture, holds, door)
             async with _beside(
                 routes.follow(), healths.watch(session, lambda: routes.current.upstreams, settings.check_seconds)
             ):
                 yield
             await app[STATION].mirrors.close()
+            wires.close()
         if capture is not None:
             await asyncio.to_thread(capture.close)
 

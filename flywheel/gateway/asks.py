@@ -6,10 +6,10 @@ Between the two every call goes the same way, whichever dialect it came in.
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-import aiohttp
 from aiohttp import web
 
 from flywheel.core.routing import Routing
+from flywheel.gateway.answers import Response
 from flywheel.gateway.bodies import Body, read_body
 from flywheel.gateway.calls import Exchange
 from flywheel.gateway.headers import request_headers
@@ -22,7 +22,7 @@ class Reply(NamedTuple):
     """An upstream's answer, about to be passed on; `held` is how long the call waited before it was sent."""
 
     request: web.Request
-    upstream: aiohttp.ClientResponse
+    upstream: Response
     added: Mapping[str, str]
     exchange: Exchange
     held: float

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from http import HTTPStatus
 
-import aiohttp
 from aiohttp import web
 
 from flywheel.core.routing import Fallback
+from flywheel.gateway.answers import Response
 from flywheel.gateway.arms import choose
 from flywheel.gateway.asks import Ask, Reply, openai_ask, uncaptured_ask
 from flywheel.gateway.calls import Exchange, Receipt
@@ -144,13 +144,13 @@ class _Trip:
                 return None
             return await self._pass_on(upstream)
 
-    async def _open(self, origins: Sequence[str]) -> aiohttp.ClientResponse:
+    async def _open(self, origins: Sequence[str]) -> Response:
         outgoing = self._ask.outgoing(self._request, self.exchange.model)
         # An adapter that one server lost may still be at another: only then does the base stand in.
         elsewhere = _NOT_HERE if self._can_fall_back() else NOT_READY
         return await self._station.upstreams.open(outgoing, in_order(origins, self.exchange.session.key), elsewhere)
 
-    async def _pass_on(self, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+    async def _pass_on(self, upstream: Response) -> web.StreamResponse:
         reply = Reply(self._request, upstream, self._added(), self.exchange, self._ticket.held)
         return await self._ask.pass_on(self._station, reply)
 

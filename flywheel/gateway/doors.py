@@ -5,8 +5,6 @@ Refused here is only what would harm the others, in the agents' own shape and wi
 
 import socket
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import structlog
 from aiohttp import web
@@ -61,19 +59,18 @@ class Door:
             return self._refuse(429)
         return who
 
-    @contextmanager
-    def inside(self, who: str) -> Iterator[None]:
-        """Count one request of a key's holder until the block ends, however it ends."""
+    def came_in(self, who: str) -> None:
+        """Count one request of a key's holder, until it went out."""
+        if who:
+            self._inside[who] += 1
+
+    def went_out(self, who: str) -> None:
+        """Count one request less."""
         if not who:
-            yield
             return
-        self._inside[who] += 1
-        try:
-            yield
-        finally:
-            self._inside[who] -= 1
-            if not self._inside[who]:
-                del self._inside[who]
+        self._inside[who] -= 1
+        if not self._inside[who]:
+            del self._inside[who]
 
     def tell(self) -> dict[str, object]:
         """Return what the door can say of itself, without anybody's name."""

@@ -1,22 +1,39 @@
-"""The first step of every request: through the door, and counted for as long as it is on its way."""
+"""The first step of every request: through the door, counted for as long as it is on its way, and refused in shape.
 
+All of it is one step, because every further one costs each request its time.
+"""
+
+import structlog
 from aiohttp import web
 
 from flywheel.gateway.doors import ANYBODY
-from flywheel.gateway.refusals import Handler
+from flywheel.gateway.ollama_doors import ollama_shaped
+from flywheel.gateway.refusals import Handler, refusal, refused
 from flywheel.gateway.stations import STATION
+
+log = structlog.get_logger(__name__)
 
 _OPEN = "/health"  # what watches the process has no key, and a busy gateway is not a sick one
 
 
 @web.middleware
 async def at_the_door(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let the request in, or refuse it before its body is read."""
+    """Let the request in, or refuse it before its body is read; nothing that goes wrong behind stays unlogged."""
     station = request.app[STATION]
-    who: str | web.Response = ANYBODY
-    if request.path != _OPEN:
-        who = station.door.admit(request, station.in_flight.total)
+    in_flight, door = station.in_flight, station.door
+    who = ANYBODY if request.path == _OPEN else door.admit(request, in_flight.total)
     if isinstance(who, web.Response):
-        return who
-    with station.in_flight.present(), station.door.inside(who):
-        return await handler(request)
+        return ollama_shaped(request, who)
+    in_flight.came()
+    door.came_in(who)
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        response = refused(request, error)
+    except Exception:  # the supervised edge: one request's surprise is not the next one's
+        log.exception("gateway.request_failed", path=request.path)
+        response = refusal(500, "gateway_error", "the gateway failed; its log says why")
+    finally:
+        in_flight.left()
+        door.went_out(who)
+    return ollama_shaped(request, response)

@@ -56,7 +56,7 @@ def _without(headers: Mapping[str, str], names: frozenset[str]) -> CIMultiDict[s
     connection = headers.get("connection", "")
     if connection:
         names |= {name.strip().lower() for name in connection.split(",")}
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in names)
+    return CIMultiDict([pair for pair in headers.items() if pair[0].lower() not in names])
 
 
 def _is_our_key(value: str) -> bool:

@@ -6,8 +6,7 @@ the GPU back. A call is never refused because of a hold.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -30,6 +29,19 @@ class Ticket:
     refused: bool = False
 
 
+class _There:
+    """A call's stay at the servers; one for all calls, as it holds nothing of them."""
+
+    def __init__(self, holds: "Holds") -> None:
+        self._holds = holds
+
+    def __enter__(self) -> None:
+        self._holds.go_there()
+
+    def __exit__(self, *error: object) -> None:
+        self._holds.come_back()
+
+
 class Holds:
     """Knows who waits, who is overdue, and how many calls are at the servers."""
 
@@ -39,6 +51,7 @@ class Holds:
         self._clock = clock
         self._waiting: list[Ticket] = []
         self._last_call = clock.monotonic()
+        self._there = _There(self)
         self.at_servers = 0
         self.fallbacks = 0
 
@@ -68,19 +81,21 @@ class Holds:
             ticket.overdue = False
             ticket.held = self._clock.monotonic() - ticket.arrived
 
-    @contextmanager
-    def at_the_servers(self, fallback: Fallback | None) -> Iterator[None]:
+    def at_the_servers(self, fallback: Fallback | None) -> AbstractContextManager[None]:
         """Count one call at the servers until the block ends; one at the fallback is not in their way."""
-        if fallback is not None:
-            self.fallbacks += 1
-            yield
-            return
+        if fallback is None:
+            return self._there
+        self.fallbacks += 1
+        return nullcontext()
+
+    def go_there(self) -> None:
+        """Count one call at the servers, until it came back."""
         self.at_servers += 1
-        try:
-            yield
-        finally:
-            self.at_servers -= 1
-            self._last_call = self._clock.monotonic()
+
+    def come_back(self) -> None:
+        """Count one call less."""
+        self.at_servers -= 1
+        self._last_call = self._clock.monotonic()
 
     def tell(self) -> dict[str, object]:
         """Return what the daemon asks about."""

@@ -8,6 +8,7 @@ import aiohttp
 from aiohttp import web
 
 from flywheel.core.routing import Routing
+from flywheel.gateway.answers import Response
 from flywheel.gateway.calls import Receipt
 from flywheel.gateway.captures import CaptureCounts
 from flywheel.gateway.passages import open_default
@@ -65,7 +66,7 @@ async def list_models(request: web.Request) -> web.StreamResponse:
     return _listing(station.routes.current, models)
 
 
-async def models_of(upstream: aiohttp.ClientResponse) -> list[dict[str, Any]]:
+async def models_of(upstream: Response) -> list[dict[str, Any]]:
     """Return the models that the upstream lists; none when it says nothing that can be read."""
     try:
         answer = json.loads(await upstream.read()) if upstream.status == _OK else None

@@ -14,6 +14,7 @@ import aiohttp
 import structlog
 
 from flywheel.core.routing import SHADOW, Mirror
+from flywheel.gateway.answers import Response
 from flywheel.gateway.arms import point
 from flywheel.gateway.calls import Exchange, Receipt, new_id
 from flywheel.gateway.upstreams import Outgoing, UnreachableError, in_order
@@ -137,7 +138,7 @@ def shadow_of(exchange: Exchange, mirror: Mirror, station: "Station", asked: byt
     )
 
 
-async def _read(response: aiohttp.ClientResponse, receipt: Receipt, now: Callable[[], float]) -> None:
+async def _read(response: Response, receipt: Receipt, now: Callable[[], float]) -> None:
     receipt.status = response.status
     try:
         while chunk := await response.content.readany():

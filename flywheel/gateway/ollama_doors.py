@@ -13,7 +13,6 @@ from flywheel.gateway.ollama_asks import model_of, read_embedding, read_question
 from flywheel.gateway.ollama_listings import find_model, list_loaded, list_tags, show_model, show_version
 from flywheel.gateway.ollama_questions import chat_question, generate_question, is_only_loading
 from flywheel.gateway.ollama_relays import ollama_error
-from flywheel.gateway.refusals import Handler
 from flywheel.gateway.stations import STATION
 
 _OURS = "/api/"
@@ -38,10 +37,8 @@ def add_ollama(router: web.UrlDispatcher) -> None:
     router.add_route("*", "/api/{rest:.*}", _decline)
 
 
-@web.middleware
-async def ollama_shapes(request: web.Request, handler: Handler) -> web.StreamResponse:
+def ollama_shaped(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     """Tell every refusal of the gateway's own the way Ollama tells it, to whoever came by one of its paths."""
-    response = await handler(request)
     if isinstance(response, web.Response) and _is_foreign(request, response):
         told = ollama_error(response.status, error_of(_body(response)))
         told.headers.update((name, value) for name, value in response.headers.items() if not _is_shape(name))

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import aiohttp
 from aiohttp import web
 
 from flywheel.core.routing import Fallback
+from flywheel.gateway.answers import Response
 from flywheel.gateway.bodies import Body, read_body
 from flywheel.gateway.calls import Receipt
 from flywheel.gateway.headers import request_headers
@@ -63,12 +63,12 @@ async def _stand_in(request: web.Request, body: Body, fallback: Fallback) -> web
         return None
 
 
-async def open_default(request: web.Request, body: bytes, *, plain: bool) -> aiohttp.ClientResponse:
+async def open_default(request: web.Request, body: bytes, *, plain: bool) -> Response:
     """Ask the first upstream that can be reached; raises UnreachableError when none can."""
     return await _open(request, body, request.app[STATION].routes.current.upstreams, plain=plain)
 
 
-async def _open(request: web.Request, body: bytes, origins: Sequence[str], *, plain: bool) -> aiohttp.ClientResponse:
+async def _open(request: web.Request, body: bytes, origins: Sequence[str], *, plain: bool) -> Response:
     outgoing = Outgoing(
         method=request.method,
         path=request.rel_url.raw_path_qs,

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from flywheel.core.clocks import Clock
+from flywheel.gateway.answers import Response
 from flywheel.gateway.calls import Receipt
 from flywheel.gateway.headers import response_headers
 
@@ -31,7 +32,7 @@ class Relay:
         self._clock = clock
 
     async def copy(
-        self, request: web.Request, upstream: aiohttp.ClientResponse, added: Mapping[str, str], receipt: Receipt
+        self, request: web.Request, upstream: Response, added: Mapping[str, str], receipt: Receipt
     ) -> web.StreamResponse:
         """Copy one response and close the upstream however it ends.
 
@@ -46,7 +47,7 @@ class Relay:
             upstream.close()
 
     async def _copy_whole(
-        self, request: web.Request, upstream: aiohttp.ClientResponse, added: Mapping[str, str], receipt: Receipt
+        self, request: web.Request, upstream: Response, added: Mapping[str, str], receipt: Receipt
     ) -> web.StreamResponse:
         try:
             body = await upstream.read()
@@ -62,7 +63,7 @@ class Relay:
         return response
 
     async def _copy_stream(
-        self, request: web.Request, upstream: aiohttp.ClientResponse, added: Mapping[str, str], receipt: Receipt
+        self, request: web.Request, upstream: Response, added: Mapping[str, str], receipt: Receipt
     ) -> web.StreamResponse:
         headers = response_headers(upstream.headers, added)
         response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
@@ -81,7 +82,7 @@ class Relay:
         return response
 
 
-def _is_short(request: web.Request, upstream: aiohttp.ClientResponse) -> bool:
+def _is_short(request: web.Request, upstream: Response) -> bool:
     if request.method == "HEAD" or upstream.status in _NO_BODY:
         return False
     length = upstream.content_length

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -29,31 +28,20 @@ class InFlight:
         self._none = asyncio.Event()
         self._none.set()
 
-    @contextmanager
-    def present(self) -> Iterator[None]:
-        """Count one request of any kind until the block ends, however it ends."""
+    def came(self) -> None:
+        """Count one request of any kind, until it left."""
         self.total += 1
         self._none.clear()
-        try:
-            yield
-        finally:
-            self.total -= 1
-            if not self.total:
-                self._none.set()
 
-    @contextmanager
-    def asking(self, model: str | None) -> Iterator[None]:
+    def left(self) -> None:
+        """Count one request less."""
+        self.total -= 1
+        if not self.total:
+            self._none.set()
+
+    def asking(self, model: str | None) -> "_Asking":
         """Count one request to a model until the block ends, however it ends; None is not counted."""
-        if model is None:
-            yield
-            return
-        self._models[model] += 1
-        try:
-            yield
-        finally:
-            self._models[model] -= 1
-            if not self._models[model]:
-                del self._models[model]
+        return _Asking(self._models, model)
 
     def models(self) -> dict[str, int]:
         """Return the count of each model that has any."""
@@ -65,6 +53,27 @@ class InFlight:
             async with asyncio.timeout(seconds):
                 await self._none.wait()
         return self.total
+
+
+class _Asking:
+    """One request to a model; no generator, because it is made for every request."""
+
+    __slots__ = ("_model", "_models")
+
+    def __init__(self, models: Counter[str], model: str | None) -> None:
+        self._models = models
+        self._model = model
+
+    def __enter__(self) -> None:
+        if self._model is not None:
+            self._models[self._model] += 1
+
+    def __exit__(self, *error: object) -> None:
+        if self._model is None:
+            return
+        self._models[self._model] -= 1
+        if not self._models[self._model]:
+            del self._models[self._model]
 
 
 @dataclass(slots=True)

@@ -13,21 +13,21 @@ import structlog
 from multidict import CIMultiDict
 from yarl import URL
 
+from flywheel.gateway.answers import HEADER_BYTES, Response
 from flywheel.gateway.healths import Healths
 from flywheel.gateway.settings import GatewaySettings
+from flywheel.gateway.wires import KEPT_SECONDS, NotConnectedError, Wires
 
 log = structlog.get_logger(__name__)
 
-# Servers close idle connections after 5 s (uvicorn's default); ours go first, so that no request meets a closing one.
-_KEEPALIVE_SECONDS = 4.0
 _LARGE = 512 * 1024  # aiohttp writes larger bytes at one go and warns; a file is written in pieces
-_HEADER_BYTES = 65536
+_PLAIN = "http://"
 _SHORT = 1024 * 1024
 _TRIES_ON_LOST_CONNECTION = 2
 _LOST_AT_MOST = 2  # servers that may lose one and the same request
 #: What a server answers that is there and cannot work yet, or any more; 500 may be the request's own fault.
 NOT_READY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_NEVER_SENT = (NotConnectedError, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 _LOST = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 
@@ -49,14 +49,15 @@ class Outgoing:
 class Upstreams:
     """Holds the connections to the model servers."""
 
-    def __init__(self, session: aiohttp.ClientSession, healths: Healths) -> None:
-        """Send through `session`, first to those that are well."""
+    def __init__(self, wires: Wires, session: aiohttp.ClientSession, healths: Healths) -> None:
+        """Send over `wires`, and through `session` what goes encrypted; first to those that are well."""
+        self._wires = wires
         self._session = session
         self.healths = healths
 
     async def open(
         self, outgoing: Outgoing, origins: Sequence[str], elsewhere: Collection[int] = NOT_READY
-    ) -> aiohttp.ClientResponse:
+    ) -> Response:
         """Return the first answer that any origin begins to give; raises UnreachableError when none does.
 
         An answer with a status of `elsewhere` is taken only where no other server has a better one.
@@ -77,7 +78,7 @@ class Upstreams:
         log.warning("gateway.upstream_failed", path=outgoing.path.partition("?")[0], reasons=search.reasons)
         raise UnreachableError("; ".join(search.reasons))
 
-    async def _try(self, origin: str, search: "_Search", left: int) -> aiohttp.ClientResponse | None:
+    async def _try(self, origin: str, search: "_Search", left: int) -> Response | None:
         """Return a server's answer where it is one to take; while there are others to ask, only one that has begun."""
         outgoing = search.outgoing
         try:
@@ -99,11 +100,11 @@ class Upstreams:
             self.healths.worked(origin)
         return search.judge(response, left)
 
-    async def _ask(self, origin: str, outgoing: Outgoing) -> aiohttp.ClientResponse:
+    async def _ask(self, origin: str, outgoing: Outgoing) -> Response:
         """Send, and once more when a kept connection was closed under the request."""
         for left in reversed(range(_TRIES_ON_LOST_CONNECTION)):
             try:
-                return await self._send(origin, outgoing)
+                return await self._send(origin, outgoing, fresh=left < _TRIES_ON_LOST_CONNECTION - 1)
             except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
                 if not (left and outgoing.repeatable):
                     raise
@@ -112,7 +113,10 @@ class Upstreams:
                     raise
         raise AssertionError  # the last try has returned or raised
 
-    async def _send(self, origin: str, outgoing: Outgoing) -> aiohttp.ClientResponse:
+    async def _send(self, origin: str, outgoing: Outgoing, *, fresh: bool) -> Response:
+        if origin.startswith(_PLAIN) and "@" not in origin:
+            method, path = outgoing.method, outgoing.path
+            return await self._wires.send(origin, method, path, outgoing.headers, outgoing.body, fresh=fresh)
         return await self._session.request(
             outgoing.method,
             URL(origin + outgoing.path, encoded=True),
@@ -129,7 +133,7 @@ class _Search:
     outgoing: Outgoing
     elsewhere: Collection[int]
     reasons: list[str] = field(default_factory=list)
-    spare: aiohttp.ClientResponse | None = None
+    spare: Response | None = None
     lost: int = 0
 
     @property
@@ -137,7 +141,7 @@ class _Search:
         """Tell whether no other server may be asked: what kills servers must not go round them all."""
         return self.lost >= (_LOST_AT_MOST if self.outgoing.repeatable else 1)
 
-    def judge(self, response: aiohttp.ClientResponse, left: int) -> aiohttp.ClientResponse | None:
+    def judge(self, response: Response, left: int) -> Response | None:
         """Return the response when it is one to take; else keep the first of them."""
         if response.status not in self.elsewhere or not self.outgoing.repeatable:
             return response
@@ -179,7 +183,7 @@ class _Begun:
         return getattr(self._rest, name)
 
 
-async def _begin(response: aiohttp.ClientResponse) -> None:
+async def _begin(response: Response) -> None:
     """Wait until a short answer is whole and a long one has begun: no client has seen any of it yet.
 
     A server that dies before has answered nothing, though it may have sent its headers long ago.
@@ -202,14 +206,14 @@ def _counted_down(origins: Sequence[str]) -> Iterator[tuple[int, str]]:
 def client_session(settings: GatewaySettings) -> aiohttp.ClientSession:
     """Return a session that adds nothing of its own to a request and changes nothing in a response."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
         # A generation takes as long as it takes; only the connection has a time limit.
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout),
         cookie_jar=aiohttp.DummyCookieJar(),  # one client's cookies are not the next one's
         auto_decompress=False,
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-        max_line_size=_HEADER_BYTES,
-        max_field_size=_HEADER_BYTES,
+        max_line_size=HEADER_BYTES,
+        max_field_size=HEADER_BYTES,
     )
 
 
