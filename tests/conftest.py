@@ -1,9 +1,11 @@
 """What every test may lean on: where the environments are; and how tests share two cores where they run in parallel."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 from xdist.scheduler import LoadScopeScheduling
 
 from flywheel.proc.environments import environment
@@ -17,6 +19,13 @@ def pytest_configure() -> None:
         env = environment(kind, "cpu")
         if env.whole:
             os.environ.setdefault(variable, str(env.python))
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Let no test log to the standard error of one before it: a command run in-process has said where it logs to."""
+    yield
+    structlog.reset_defaults()
 
 
 #: Folders and files whose tests share what is dear to start or to train: they stay with one worker.
