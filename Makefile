@@ -10,7 +10,7 @@ PY     := $(VENV)/bin/python
 export PYTHONPATH := $(CURDIR)
 export PATH := $(VENV)/bin:$(PATH)
 
-.PHONY: help demo test check fast soak bench setup envs
+.PHONY: help demo test check fast soak fuzz bench setup envs
 
 help:
 	@echo "make demo    the whole loop on a tiny model, on this machine"
@@ -18,6 +18,7 @@ help:
 	@echo "make fast    the checks and the tests that need neither training nor vLLM"
 	@echo "make check   linters, types, floors"
 	@echo "make soak    the long ones"
+	@echo "make fuzz    the property tests with 20 times as many examples, new ones in every run"
 	@echo "make bench   every benchmark, printed"
 
 demo: setup
@@ -34,6 +35,9 @@ check: setup
 
 soak: envs
 	@FLYWHEEL_SOAK=1 $(PY) -m pytest -m slow --timeout 7200
+
+fuzz: envs
+	@FLYWHEEL_FUZZ=20 $(PY) -m pytest -n $(WORKERS) --timeout 3600
 
 bench: envs
 	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) $$file || exit 1; done

@@ -6,15 +6,22 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from flywheel.proc.environments import environment
+
+#: Property tests draw the same examples in every run of `make test`, so that a red run means a changed line;
+#: `make fuzz` draws new ones, this many times as many.
+FUZZ = int(os.environ.get("FLYWHEEL_FUZZ", "0"))
 
 PYTHONS = {"train": "FLYWHEEL_TRAIN_PYTHON", "serve": "FLYWHEEL_SERVE_PYTHON"}
 
 
 def pytest_configure() -> None:
     """Tell the tests which interpreters to use; `make envs` has built them."""
+    settings.register_profile("flywheel", derandomize=not FUZZ)
+    settings.load_profile("flywheel")
     for kind, variable in PYTHONS.items():
         env = environment(kind, "cpu")
         if env.whole:
@@ -52,12 +59,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let several workers begin with the long files; the order within a file stays."""
+    if FUZZ:
+        items[:] = [_fuzzed(item) for item in items if hasattr(getattr(item, "obj", None), "hypothesis")]
     if not hasattr(config, "workerinput"):
         return
     groups = [_group(item.nodeid) for item in items]
     heavy = {group for item, group in zip(items, groups, strict=True) if any(map(item.get_closest_marker, _HEAVY))}
     order = sorted(range(len(items)), key=lambda number: groups[number] not in heavy)
     items[:] = [items[number] for number in order]
+
+
+def _fuzzed(item: Any) -> Any:
+    """Return a property test that draws many more examples than it says, whatever time they take."""
+    # Hypothesis has no public way to change a test that is decorated already.
+    told = item.obj._hypothesis_internal_use_settings
+    item.obj._hypothesis_internal_use_settings = settings(told, max_examples=told.max_examples * FUZZ, deadline=None)
+    return item
 
 
 def _group(nodeid: str) -> str:

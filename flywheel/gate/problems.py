@@ -143,6 +143,9 @@ EXPECTED: Mapping[str, TypeAdapter[Any]] = MappingProxyType({
 })  # fmt: skip
 
 
+MESSAGES: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
+
+
 def check_expected(kind: str, expected: Any) -> Any:
     """Return what a problem expects, in the one form suites keep; says what is wrong with what has none."""
     if kind not in EXPECTED:
@@ -162,7 +165,7 @@ def problem_of(row: Any) -> Problem:
     if not isinstance(row, dict):
         raise ProblemError("is no object")
     try:
-        messages = tuple(Message.model_validate(one) for one in row.get("messages") or ())
+        messages = MESSAGES.validate_python(row.get("messages") or ())
     except ValidationError as error:
         raise ProblemError(_first(error, "messages")) from error
     if not any(message.content.strip() for message in messages):

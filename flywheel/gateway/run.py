@@ -14,8 +14,8 @@ from flywheel.core.clocks import Clock
 from flywheel.core.errors import ConflictError
 from flywheel.gateway.apps import build_app
 from flywheel.gateway.settings import GatewaySettings
-from flywheel.gateway.sockets import unix_listener
 from flywheel.gateway.stations import STATION, Station
+from flywheel.sandbox.sockets import Place, unix_listener
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +108,8 @@ async def _listen(runner: web.AppRunner, settings: GatewaySettings, stack: Async
     if settings.host:
         sites.append(await _listen_at_port(runner, settings))
     if settings.socket is not None:
-        listener = stack.enter_context(unix_listener(settings.socket, settings.socket_group))
+        place = Place(settings.socket, settings.socket_group, "a gateway", "gateway.socket", "gateway.socket_group")
+        listener = stack.enter_context(unix_listener(place))
         site = web.SockSite(runner, listener, backlog=_BACKLOG)
         await site.start()
         sites.append(site)

@@ -2,24 +2,20 @@
 
 import asyncio
 import contextlib
-import grp
-import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from flywheel.core.errors import ConflictError, PermanentError, SettingsError
 from flywheel.sandbox.plans import Plan
 from flywheel.sandbox.services import Service
+from flywheel.sandbox.sockets import Place, unix_listener
 
 log = structlog.get_logger(__name__)
 
 _AGAIN_SECONDS = 60.0
-_LONGEST_PATH = 107
 
 
 class Words(Protocol):
@@ -45,7 +41,8 @@ async def serve_executor(
     stop = asyncio.Event()
     service = Service(plan)
     beating = asyncio.create_task(_beat(words, beat))
-    with _listening(path, group) as listener, _signals(stop):
+    place = Place(path, group, "an executor", "executor.socket", "executor.group")
+    with unix_listener(place) as listener, _signals(stop):
         server = await asyncio.start_unix_server(service.answer, sock=listener)
         try:
             await _begin(service, stop)
@@ -115,56 +112,3 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-
-@contextlib.contextmanager
-def _listening(path: Path, group: str | None) -> Iterator[socket.socket]:
-    """Give a listening socket that its owner, or a group, may talk to; a dead one in its place is taken over."""
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise SettingsError(f"the path of a socket is at most {_LONGEST_PATH} bytes: {path}", "set executor.socket")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        _clear(path)
-        listener = _bound(path, grp.getgrnam(group).gr_gid if group else None)
-    except LookupError as error:
-        raise SettingsError(f"there is no group {group}", "set executor.group to one that is there") from error
-    except OSError as error:
-        raise PermanentError(f"no socket at {path}: {error.strerror}", "set executor.socket") from error
-    inode = path.stat().st_ino
-    try:
-        yield listener
-    finally:
-        listener.close()
-        with contextlib.suppress(OSError):
-            if path.stat().st_ino == inode:
-                path.unlink()
-
-
-def _bound(path: Path, group: int | None) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o177)  # closed to others from its first moment
-    try:
-        listener.bind(str(path))
-        if group is not None:
-            os.chown(path, -1, group)
-            path.chmod(0o660)
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.umask(before)
-    listener.listen(128)
-    return listener
-
-
-def _clear(path: Path) -> None:
-    """Remove a socket that nobody listens at; ConflictError where somebody does."""
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            path.unlink()
-            return
-    raise ConflictError(f"an executor listens at {path} already", "end it first, or set executor.socket")

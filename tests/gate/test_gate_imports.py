@@ -273,6 +273,15 @@ keys = st.sampled_from(
 objects = st.dictionaries(keys, values, max_size=6).map(lambda value: json.dumps(value).encode())
 
 
+@pytest.mark.parametrize("messages", [True, 7, "word", {"role": "user"}, [None], [[]]])
+def test_messages_that_are_none_are_counted(tmp_path, messages):
+    """Whatever stands where the conversation should: the row is left out with its reason."""
+    path = write_lines(tmp_path / "rows.jsonl", [{"kind": "exact", "expected": "x", "messages": messages}])
+    reading = Reading(Order(name="n", path=path, shape="flywheel"), quiet)
+    assert list(reading.problems()) == []
+    assert ["messages" in reason for reason in reading.rejected] == [True]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 @given(
     st.lists(st.binary(max_size=120) | objects, max_size=6),

@@ -1,4 +1,4 @@
-"""The executor's socket and its word to systemd."""
+"""The sockets that services listen at, and the executor's word to systemd."""
 
 import asyncio
 import grp
@@ -11,6 +11,12 @@ import pytest
 
 from flywheel.core.errors import ConflictError, SettingsError
 from flywheel.sandbox import run as lives
+from flywheel.sandbox.sockets import Place, unix_listener
+
+
+def listening(path, group):
+    """Listen as the executor does."""
+    return unix_listener(Place(path, group, "an executor", "executor.socket", "executor.group"))
 
 
 class Heard:
@@ -27,7 +33,7 @@ class Heard:
 def test_a_socket_is_its_owners_alone_and_leaves_with_us(tmp_path):
     """Mode 0600 from the first moment; removed at the end."""
     path = tmp_path / "deep" / "executor.sock"
-    with lives._listening(path, None):
+    with listening(path, None):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not path.exists()
 
@@ -37,10 +43,10 @@ def test_a_group_may_talk_to_it(tmp_path):
     path = tmp_path / "executor.sock"
     names = {entry.gr_gid: entry.gr_name for entry in grp.getgrall()}
     name = names.get(os.getgid()) or pytest.skip("the group of this process has no name")
-    with lives._listening(path, name):
+    with listening(path, name):
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert path.group() == name
-    with pytest.raises(SettingsError, match="no group nobody-here"), lives._listening(path, "nobody-here"):
+    with pytest.raises(SettingsError, match="no group nobody-here"), listening(path, "nobody-here"):
         pass
 
 
@@ -50,7 +56,7 @@ def test_a_dead_socket_is_taken_over_and_a_living_one_is_not(tmp_path):
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(str(path))
     dead.close()
-    with lives._listening(path, None), pytest.raises(ConflictError, match="listens"), lives._listening(path, None):
+    with listening(path, None), pytest.raises(ConflictError, match="listens"), listening(path, None):
         pass
     assert not path.exists()
 
@@ -58,7 +64,7 @@ def test_a_dead_socket_is_taken_over_and_a_living_one_is_not(tmp_path):
 def test_anothers_file_is_not_removed(tmp_path):
     """Only our own socket is removed at the end, not one that was put in its place."""
     path = tmp_path / "executor.sock"
-    with lives._listening(path, None):
+    with listening(path, None):
         (tmp_path / "other").write_text("x")
         (tmp_path / "other").rename(path)
     assert path.read_text() == "x"
@@ -66,7 +72,7 @@ def test_anothers_file_is_not_removed(tmp_path):
 
 def test_a_path_that_is_no_address_is_said():
     """The kernel's bound on a socket's name is said before it is met."""
-    with pytest.raises(SettingsError, match="107"), lives._listening(Path("/tmp") / ("x" * 120), None):
+    with pytest.raises(SettingsError, match="107"), listening(Path("/tmp") / ("x" * 120), None):
         pass
 
 

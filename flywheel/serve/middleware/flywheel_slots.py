@@ -26,7 +26,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class FreeSlots:
-    """An ASGI middleware: an adapter that was unloaded leaves its slot before the answer goes out."""
+    """An ASGI middleware: an adapter that was unloaded leaves its slot before the answer goes out.
+
+    An answer that is still streamed at that moment brings its adapter back, without a name, until the next unloading;
+    the daemon unloads what was drained. One that is being loaded then is put back by its own next request.
+    """
 
     def __init__(self, app: App) -> None:
         """Stand before `app`."""

@@ -1,4 +1,4 @@
-"""The gateway's Unix socket: its file's permissions are the key."""
+"""Unix sockets to listen at: their file's permissions are the key."""
 
 import contextlib
 import grp
@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from flywheel.core.errors import ConflictError, SettingsError
 
@@ -14,22 +15,35 @@ _BACKLOG = 1024
 _FOR_THE_GROUP = 0o660
 
 
+class Place(NamedTuple):
+    """Where a service listens, and the settings that say so."""
+
+    path: Path
+    group: str | None
+    service: str
+    path_setting: str
+    group_setting: str
+
+
 @contextlib.contextmanager
-def unix_listener(path: Path, group: str | None) -> Iterator[socket.socket]:
+def unix_listener(place: Place) -> Iterator[socket.socket]:
     """Give a listening socket that its owner, or a group, may talk to; a dead one in its place is taken over.
 
     Raises SettingsError when there can be none at that path, ConflictError when somebody listens there.
     """
+    path, mend = place.path, f"set {place.path_setting}"
     if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise SettingsError(f"the path of a socket is at most {_LONGEST_PATH} bytes: {path}", "set gateway.socket")
+        raise SettingsError(f"the path of a socket is at most {_LONGEST_PATH} bytes: {path}", mend)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        _clear(path)
-        listener = _bound(path, grp.getgrnam(group).gr_gid if group else None)
+        _clear(place)
+        listener = _bound(path, grp.getgrnam(place.group).gr_gid if place.group else None)
     except LookupError as error:
-        raise SettingsError(f"there is no group {group}", "set gateway.socket_group to one that is there") from error
+        raise SettingsError(
+            f"there is no group {place.group}", f"set {place.group_setting} to one that is there"
+        ) from error
     except OSError as error:
-        raise ConflictError(f"no socket at {path}: {error.strerror or error}", "set gateway.socket") from error
+        raise ConflictError(f"no socket at {path}: {error.strerror or error}", mend) from error
     inode = path.stat().st_ino
     try:
         yield listener
@@ -58,14 +72,15 @@ def _bound(path: Path, group: int | None) -> socket.socket:
     return listener
 
 
-def _clear(path: Path) -> None:
+def _clear(place: Place) -> None:
     """Remove a socket that nobody listens at."""
-    if not path.is_socket():
+    if not place.path.is_socket():
         return
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(str(path))
+            probe.connect(str(place.path))
         except OSError:
-            path.unlink()
+            place.path.unlink()
             return
-    raise ConflictError(f"a gateway listens at {path} already", "end it first, or set gateway.socket")
+    mend = f"end it first, or set {place.path_setting}"
+    raise ConflictError(f"{place.service} listens at {place.path} already", mend)
