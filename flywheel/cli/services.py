@@ -41,11 +41,11 @@ def cycle(
 
 def gateway(config: Config = None) -> None:
     """Run the gateway, the door the agent talks to, until it is told to stop."""
-    from flywheel.gateway.run import serve_gateway
+    from flywheel.gateway.loops import run_gateway
 
     configure_logs()
     notifier = Notifier()
-    asyncio.run(serve_gateway(gateway_settings(settings_of(config)), on_ready=lambda: notifier.ready("answering")))
+    run_gateway(gateway_settings(settings_of(config)), on_ready=lambda: notifier.ready("answering"))
 
 
 def gateway_settings(settings: Settings) -> "GatewaySettings":
