@@ -74,7 +74,10 @@ class House:
         """Join the rooms in the order of the loop."""
         self.policies = policies
         self.cycle = Cycle(base.store, base.clock, rooms, lambda: policies, base.steps, base.echo.tell)
-        self.watched = [source.path for source in settings.sources] + [settings.home / "capture.db"]
+        self.watched = [source.path for source in settings.sources] + [
+            settings.home / "capture.db",
+            settings.home / "bootstrap.db",
+        ]
         self._store = base.store
         self._sources = sources
         self._asked = ""
@@ -111,7 +114,7 @@ def build_house(settings: Settings, base: Ground) -> House:
     bases = known_bases(settings)
     view = _server_view(settings, bases)
     treatments = Treatments(store, lines, policies.remedies)
-    sources = SourcesRoom(store, clock, settings.sources, lambda: lines, home / "capture.db")
+    sources = SourcesRoom(store, clock, settings.sources, lambda: lines, home / "capture.db", home / "bootstrap.db")
     sources.check()
     rooms: list[Room] = [
         ForgetRoom(store, clock, home),

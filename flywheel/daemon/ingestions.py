@@ -39,7 +39,10 @@ async def ingesting(settings: Settings) -> AsyncIterator[Ingestion]:
         try:
             policies = load_policies(policies_folder(settings))
             lines = chosen_lines(settings, policies)
-            room = SourcesRoom(base.store, base.clock, settings.sources, lambda: lines, settings.home / "capture.db")
+            home = settings.home
+            room = SourcesRoom(
+                base.store, base.clock, settings.sources, lambda: lines, home / "capture.db", home / "bootstrap.db"
+            )
             room.check()
             try:
                 yield Ingestion(

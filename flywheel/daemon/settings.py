@@ -15,6 +15,7 @@ from flywheel.core.frozen import Frozen
 from flywheel.core.routing import ModelName, Origin
 from flywheel.core.training import Base
 from flywheel.core.turns import Sharing
+from flywheel.sources.bootstraps import BOOTSTRAP
 from flywheel.sources.registries import KINDS, SourceSettings
 from flywheel.train.preflights import FINDINGS
 
@@ -214,6 +215,9 @@ class Settings(BaseSettings):
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             msg = "two sources have the same name"
+            raise ValueError(msg)
+        if BOOTSTRAP in names:
+            msg = f"{BOOTSTRAP!r} is what a cold start made: give the source another name"
             raise ValueError(msg)
         return self
 

@@ -18,6 +18,7 @@ from flywheel.core.intents import Intent
 from flywheel.core.lines import Line
 from flywheel.core.rooms import Plan
 from flywheel.sources.assignments import assign, selection_digest, selects
+from flywheel.sources.bootstraps import BOOTSTRAP, BootstrapReader
 from flywheel.sources.capture_joins import CaptureJoins, Claimed, Found
 from flywheel.sources.captures import CaptureBatch, CaptureReader
 from flywheel.sources.facts import Situation, SourceSituation
@@ -47,15 +48,24 @@ class SourcesRoom:
     name = "sources"
 
     def __init__(
-        self, store: Store, clock: Clock, sources: Sequence[SourceSettings], lines: Lines, capture: Path | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        sources: Sequence[SourceSettings],
+        lines: Lines,
+        capture: Path | None = None,
+        made: Path | None = None,
     ) -> None:
-        """Watch these sources, and the gateway's capture when there is one."""
+        """Watch these sources, the gateway's capture when there is one, and what a cold start made."""
         self._store = store
         self._clock = clock
         self._lines = lines
         self._readers: dict[str, Reader] = {source.name: reader_of(source, clock) for source in sources}
-        self._kinds = {source.name: source.kind for source in sources}
+        self._kinds: dict[str, str] = {source.name: source.kind for source in sources}
         self._personal = frozenset(source.name for source in sources if source.scan_personal)
+        if made is not None:
+            self._readers[BOOTSTRAP] = BootstrapReader(made)
+            self._kinds[BOOTSTRAP] = BOOTSTRAP
         self._capture = CaptureReader(capture) if capture is not None else None
         self._joins = CaptureJoins(store, clock, self._capture) if self._capture is not None else None
         self._full: set[str] = set()
