@@ -7,6 +7,7 @@ import typer
 
 from flywheel import __version__
 from flywheel.cli import (
+    bootstraps,
     comparisons,
     contests,
     datasets,
@@ -80,6 +81,7 @@ app.add_typer(keys.app, name="gateway")
 app.add_typer(policies.app, name="policy")
 app.add_typer(environments.app, name="env")
 app.add_typer(sources.app, name="sources")
+app.add_typer(bootstraps.app, name="bootstrap")
 app.add_typer(emits.app, name="emit")
 #: Nouns that are listed and shown in ways of their own.
 _OWN: dict[str, tuple[Command | None, Command]] = {
