@@ -1,15 +1,18 @@
 """`flywheel bootstrap …`: a cold start, before the agent has produced outcomes."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flywheel.bootstrap.lint_rows import sequence_files
 from flywheel.bootstrap.python_files import python_files
 from flywheel.bootstrap.score_reports import ScoreReport, score_files
 from flywheel.bootstrap.scores import SCALES
 from flywheel.cli.contexts import AsJson, err, out, show_json, show_table
 from flywheel.core.errors import MisuseError
+from flywheel.proc.files import write_file
 
 app = typer.Typer(help="Make examples before there are outcomes: a cold start.", no_args_is_help=True)
 
@@ -34,6 +37,32 @@ def score(
         _show(report, files)
     if report.total.points < least:
         raise typer.Exit(1)
+
+
+@app.command("lintseq", epilog="Example: flywheel bootstrap lintseq ~/src/project --seed 7 --output edits.jsonl")
+def lintseq(
+    paths: Annotated[list[Path], typer.Argument(help="Python files, or folders of them.")],
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same edits.")] = 0,
+    edits: Annotated[int, typer.Option("--edits", min=1, max=1000, help="At most so many edits a file.")] = 24,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write rows of JSON there.")] = None,
+    tests: Annotated[bool, typer.Option("--tests", help="Take test files, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell finished Python files as the edits that write them: every state passes the linter, the last is the file."""
+    rows, left_out = sequence_files(python_files(paths, tests=tests), seed, edits)
+    if not rows:
+        raise MisuseError("no file gave a sequence", left_out[0][1] if left_out else "name a folder with Python in it")
+    if output is not None:
+        write_file(output, b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    counts = {"files": len(rows), "edits": sum(len(row["edits"]) for row in rows), "left_out": len(left_out)}
+    if as_json:
+        show_json({**counts, "output": str(output) if output else None,
+                   "rows": [] if output else rows,
+                   "reasons": [{"file": name, "reason": reason} for name, reason in left_out]})  # fmt: skip
+        return
+    out.print("{files} files in {edits} edits; {left_out} left out".format(**counts), markup=False)
+    for name, reason in left_out:
+        err.print(f"left out: {name}: {reason}", markup=False)
 
 
 def _show(report: ScoreReport, files: int) -> None:

@@ -16,6 +16,7 @@ Recipe = Literal["mine", "import", "teach", "lintseq"]
 class Making(Frozen):
     """One question with its answer. Of the same task a `key` is given once; a label is what the `signals` support.
 
+    With `line` it is for that line alone; else the lines select it as they select outcomes.
     `licence` is an SPDX id or `unknown`; `about` says what it was made from (repo, commit, file, dataset, row, teacher)
     and never holds a secret or a person's name. The other fields are an outcome's.
     """
@@ -30,6 +31,7 @@ class Making(Frozen):
     messages: tuple[Message, ...] = Field(min_length=1)
     response: str
     signals: tuple[Signal, ...]
+    line: str | None = None
     session: str = ""
     weight: float = Field(default=1.0, gt=0, le=100)
     tags: tuple[str, ...] = ()

@@ -1,21 +1,23 @@
 """Which line an outcome teaches: the one line that selects it. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from flywheel.core.ids import content_hash
 from flywheel.core.lines import Line
 from flywheel.core.outcomes import Outcome
 
+MADE_FOR = "made_for"  # in an outcome's `extra`: the line that a cold start made it for
 NOBODY = "no line selects it"
 AMBIGUOUS = "more than one line selects it"
 
 
 def assign(outcomes: Iterable[Outcome], lines: Mapping[str, Line]) -> list[Outcome]:
     """Return outcomes with their lines; one without exactly one line teaches nobody and says why."""
-    selecting: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}  # few differ in what lines select by
+    selecting: dict[tuple[str, str, tuple[str, ...], Any], list[str]] = {}  # few differ in what lines select by
     assigned = []
     for outcome in outcomes:
-        kind = (outcome.source, outcome.call_type, outcome.tags)
+        kind = (outcome.source, outcome.call_type, outcome.tags, outcome.extra.get(MADE_FOR))
         if kind not in selecting:
             selecting[kind] = [name for name, line in lines.items() if _takes(line, outcome)]
         assigned.append(_assigned(outcome, selecting[kind]))
@@ -37,6 +39,9 @@ def selects(line: Line, source: str, call_type: str | None = None) -> bool:
 
 
 def _takes(line: Line, outcome: Outcome) -> bool:
+    wanted = outcome.extra.get(MADE_FOR)
+    if wanted is not None:  # made on purpose: for this line, whatever it selects of what was logged
+        return bool(wanted == line.name)
     tags = line.select.tags
     return selects(line, outcome.source, outcome.call_type) and (not tags or not set(tags).isdisjoint(outcome.tags))
 

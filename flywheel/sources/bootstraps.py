@@ -11,6 +11,7 @@ from flywheel.core.ids import content_hash
 from flywheel.core.makings import Making
 from flywheel.core.outcomes import Outcome
 from flywheel.core.secrets import find_secret_in
+from flywheel.sources.assignments import MADE_FOR
 from flywheel.sources.connections import WatchedDatabase
 from flywheel.sources.labels import judge
 from flywheel.sources.readings import Batch, PendingTasks, Refusal, TaskReading
@@ -113,5 +114,9 @@ def _outcome(task: str, making: Making) -> Outcome | str:
         tags=making.tags,
         tools=making.tools,
         chain=making.chain,
-        extra={"licence": making.licence, "recipe": making.recipe, **making.about},
+        extra={**making.about, "licence": making.licence, "recipe": making.recipe, **_for(making.line)},
     )
+
+
+def _for(line: str | None) -> dict[str, str]:
+    return {} if line is None else {MADE_FOR: line}

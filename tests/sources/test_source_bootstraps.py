@@ -108,6 +108,14 @@ async def test_what_is_made_anew_replaces_and_what_is_withdrawn_teaches_nobody(s
 
 
 @pytest.mark.asyncio
+async def test_what_is_made_for_a_line_is_for_no_other(store, room, shelf):
+    """Whatever its lines select: it goes there, and to nobody when there is no such line."""
+    shelf.put("t", making("a", line="code", call_type="odd"), making("b", line="gone"), making("c", call_type="odd"))
+    await look(room)
+    assert {words: one.line for words, one in stored(store).items()} == {"Do a": "code", "Do b": None, "Do c": None}
+
+
+@pytest.mark.asyncio
 async def test_no_secret_comes_in(store, room, shelf):
     """What holds one is refused by its rule, and its words are nowhere."""
     secret = "gh" + "p_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
