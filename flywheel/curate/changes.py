@@ -13,7 +13,7 @@ from flywheel.core.edits import Edit, EditError
 from flywheel.core.outcomes import Message
 from flywheel.core.patches import parse_patches
 from flywheel.core.tool_calls import ToolCall, parse_tool_calls
-from flywheel.curate.edits import edits_between
+from flywheel.core.written_edits import edits_between
 
 _CUT = 2000  # a tool that reads cuts longer lines off, so that the rest of such a file is not known
 _READ = re.compile(r"\s*(?:<path>(?P<path>[^<>\n]+)</path>\s*<type>file</type>\s*<content>|<file>)\n?(?P<body>.*?)"

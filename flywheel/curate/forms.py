@@ -15,8 +15,8 @@ from flywheel.core.edits import Edit, EditError, apply_edits, parse_edits
 from flywheel.core.examples import Form
 from flywheel.core.outcomes import Message, Outcome
 from flywheel.core.tool_calls import parse_tool_calls
+from flywheel.core.written_edits import render_edits
 from flywheel.curate.changes import Known, below, edits_of_calls, edits_of_diff, known_files
-from flywheel.curate.edits import render_edits
 
 _SECTION = re.compile(r"\[(?:REASONING|PLAN)\]")
 _FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>[^`\n]*)\n(?P<body>.*?)^(?P=ticks)[ \t]*$", re.MULTILINE | re.DOTALL)

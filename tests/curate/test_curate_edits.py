@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flywheel.core.edits import Edit, EditError, apply_edits, parse_edits, search_spans
 from flywheel.core.patches import parse_patches
-from flywheel.curate.edits import edits_between, render_edits
+from flywheel.core.written_edits import edits_between, render_edits
 from flywheel.curate.patches import diff_of
 
 LINES = st.lists(

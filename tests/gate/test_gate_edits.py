@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flywheel.core.edits import EditError
-from flywheel.curate.edits import edits_between, render_edits
+from flywheel.core.written_edits import edits_between, render_edits
 from flywheel.curate.patches import diff_of
 from flywheel.gate.metrics.edit import edited, is_test
 from flywheel.gate.metrics.registry import EXECUTED

@@ -10,7 +10,7 @@ import pytest
 from fixtures.tiny import JOBS, Json, environment, events, run, train_python, write_rows
 
 from flywheel.core.edits import Edit
-from flywheel.curate.edits import render_edits
+from flywheel.core.written_edits import render_edits
 from flywheel.curate.quotes import quoted_spans
 
 pytestmark = pytest.mark.train
