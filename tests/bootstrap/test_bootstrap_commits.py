@@ -60,8 +60,9 @@ def test_messages_that_say_what_was_done(message):
     [
         ("fix bug", "three words"), ("", "three words"), ("(#12)", "three words"), ("WIP on the parser", "generic"),
         ("Update the parser tests", "generic"), ("misc changes to things", "generic"),
-        ("Added a new test", "imperative"), ("Fixes the broken build", "imperative"), ("The parser was broken", "imperative"),
-        ("Parser handles empty input", "imperative"), ("Fix it properly now", "object"),
+        ("Added a new test", "imperative"), ("Fixes the broken build", "imperative"),
+        ("The parser was broken", "imperative"), ("Parser handles empty input", "imperative"),
+        ("Fix it properly now", "object"),
         ("Fix in the parser", "object"), ("Improve some more things", "object"), ("Add and remove tests", "object"),
     ],
 )  # fmt: skip
