@@ -1,0 +1,108 @@
+"""Mines a clone onto the shelf: chunk by chunk, in several processes, and on from where it stopped.
+
+A chunk's makings are laid down with the mark that says how far the history is mined, in one transaction: whatever is
+killed, the next call goes on behind the last whole chunk. Memory holds the chunks that are under way and no history.
+"""
+
+import multiprocessing
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import islice
+from typing import Any, NamedTuple
+
+from flywheel.bootstrap.chunk_miners import Chunk, Order, mine_chunk
+from flywheel.bootstrap.gits import has_commit
+from flywheel.bootstrap.histories import commit_names, count_commits
+from flywheel.bootstrap.repos import Repo
+from flywheel.bootstrap.shelves import Shelf
+
+COMMITS_A_CHUNK = 64
+_WAITING = 2  # chunks under way for each process
+
+
+class Way(NamedTuple):
+    """How a clone is mined: as one's own, of some authors alone, in so many processes."""
+
+    own: bool = False
+    authors: frozenset[str] = frozenset()
+    processes: int = 1
+
+
+class Progress(NamedTuple):
+    """How far a clone is mined: commits of this and earlier calls, those of the whole history, what came of them."""
+
+    repo: str
+    done: int
+    of: int
+    counts: dict[str, int]
+    makings: int
+
+
+Say = Callable[[Progress], None]
+
+
+def mine(repo: Repo, shelf: Shelf, way: Way, say: Say) -> Progress:
+    """Mine what is new in a clone; say how it goes after each chunk."""
+    mark = shelf.mark(_name(repo))
+    if not mark or (mark["head"] and not has_commit(repo.path, mark["head"])):  # a history that was written anew
+        mark = {"done": "", "head": "", "position": 0, "counts": {}, "commits": 0, "makings": 0}
+    # What was begun is mined to where it was to end, so that nothing is counted twice when the history went on.
+    for head in dict.fromkeys(filter(None, (mark["head"], repo.head))):
+        mark = _mine_to(head, mark, (repo, shelf, way, say))
+    return _progress(repo, mark, 0)
+
+
+def _mine_to(head: str, mark: dict[str, Any], with_what: tuple[Repo, Shelf, Way, Say]) -> dict[str, Any]:
+    repo, shelf, way, say = with_what
+    if mark["done"] == head:
+        return mark
+    mark = {**mark, "head": head}
+    left = count_commits(repo.path, head, mark["done"]) - mark["position"]
+    names = commit_names(repo.path, head, mark["done"], mark["position"])
+    for chunk, taken in _chunks(repo, names, way):
+        mark, left = _further(mark, chunk, taken), left - taken
+        shelf.put(chunk.tasks, {_name(repo): mark})
+        say(_progress(repo, mark, left))
+    mark = {**mark, "done": head, "position": 0}
+    shelf.put({}, {_name(repo): mark})
+    return mark
+
+
+def _further(mark: dict[str, Any], chunk: Chunk, taken: int) -> dict[str, Any]:
+    counts = Counter(mark["counts"])
+    counts.update(chunk.counts)
+    return {
+        **mark,
+        "position": mark["position"] + taken,
+        "counts": dict(counts),
+        "commits": mark["commits"] + taken,
+        "makings": mark["makings"] + sum(map(len, chunk.tasks.values())),
+    }
+
+
+def _chunks(repo: Repo, names: Iterator[str], way: Way) -> Iterator[tuple[Chunk, int]]:
+    """Yield the chunks in order with how many commits each is of, some being worked on ahead."""
+    waiting: deque[tuple[Future[Chunk], int]] = deque()
+    # Forked from a process that has begun nothing: ours may hold a store's locks.
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(way.processes, context) as pool:
+        try:
+            while True:
+                while len(waiting) < way.processes * _WAITING and (few := tuple(islice(names, COMMITS_A_CHUNK))):
+                    order = Order(repo.path, repo.name, repo.licence, repo.domain, way.own, way.authors, few)
+                    waiting.append((pool.submit(mine_chunk, order), len(few)))
+                if not waiting:
+                    return
+                future, taken = waiting.popleft()
+                yield future.result(), taken
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _progress(repo: Repo, mark: dict[str, Any], left: int) -> Progress:
+    return Progress(repo.name, mark["commits"], mark["commits"] + left, dict(mark["counts"]), mark["makings"])
+
+
+def _name(repo: Repo) -> str:
+    return f"mine/{repo.name}"
