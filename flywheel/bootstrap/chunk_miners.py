@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flywheel.bootstrap.commit_filters import reason_against
 from flywheel.bootstrap.derivations import derive
-from flywheel.bootstrap.gits import fields_of, file_at
+from flywheel.bootstrap.gits import fields_of
 from flywheel.bootstrap.histories import Told, read_commits
 from flywheel.bootstrap.mined_commits import FileChange, MinedCommit
 from flywheel.core.makings import Making
@@ -86,7 +86,7 @@ def _makings(clone: "Clone", told: Told, order: Order) -> list[Making] | str:
             message=told.commit.message,
             changes=tuple(changes),
             tree=_tree(order.path, parent),
-            read=lambda path: _read(order.path, parent, path),
+            read=lambda path: _read(clone, parent, path),
             own=order.own,
             licence=order.licence,
             domain=order.domain,
@@ -111,9 +111,10 @@ def _tree(path: Path, commit: str) -> tuple[str, ...]:
     return tuple(name.decode("utf-8", "surrogateescape") for name in names if name)
 
 
-def _read(path: Path, commit: str, name: str) -> str | None:
-    raw = file_at(path, commit, name) if commit else None
+def _read(clone: "Clone", commit: str, name: str) -> str | None:
+    if not commit:
+        return None
     try:
-        return None if raw is None else raw.decode()
-    except UnicodeDecodeError:
+        return bytes(clone.commit(commit).tree.join(name).data_stream.read()).decode()
+    except (KeyError, ValueError, AttributeError):  # it is not there, is no text, or is a folder of another repository
         return None
