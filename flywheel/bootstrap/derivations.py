@@ -7,6 +7,7 @@
 | `precision` | one symbol | the same |
 | `execute_plan` | the order and the files | the parts, those first that others lean on |
 | `execute_implement` | the order and the files' words | the edits |
+| `execute_function_implement` | the order and a function's head | the function as it became; worse: as it was |
 """
 
 import json
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flywheel.bootstrap.commit_messages import subject_of
 from flywheel.bootstrap.dependencies import Tree, dependencies_of
+from flywheel.bootstrap.favors import favors_of
 from flywheel.bootstrap.mined_commits import FileChange, MinedCommit
 from flywheel.bootstrap.outlines import language_of, outline
 from flywheel.bootstrap.relevances import Relevance, Surroundings, surroundings_of
@@ -24,6 +26,10 @@ from flywheel.core.written_edits import edits_between, render_edits
 
 #: A person thought it good, and the project took it: more than a guess, less than a test.
 KEPT = Signal(name="commit_kept", points=1, strength=0.8, note="the project took the change")
+#: What was there before is the worse answer to the question what should be there now; it need not be wrong.
+REPLACED = Signal(
+    name="replaced_by_commit", points=-1, strength=0.6, note="the project put something else in its place"
+)
 _LONGEST = 48_000  # characters of files that are shown with one question
 _MOST_NAMES = 60
 _WEIGHTS: dict[Relevance, float] = {"primary": 1.0, "supporting": 0.5, "rest": 1.0}
@@ -36,6 +42,7 @@ def derive(commit: MinedCommit) -> list[Making]:
         return []
     surroundings = surroundings_of(commit)
     makings = [_implementation(commit, edits)]
+    makings += _preferences(commit)
     if surroundings is not None:
         makings += [_analysis(commit, surroundings), _plan(commit)]
         makings += [*_scopes(commit, surroundings), *_precisions(commit, surroundings)]
@@ -71,6 +78,21 @@ def _implementation(commit: MinedCommit, edits: Sequence[Edit]) -> Making | None
 
 def _shown(path: str, text: str) -> str:
     return f'<file path="{path}">\n{text}\n</file>'
+
+
+def _preferences(commit: MinedCommit) -> Iterator[Making]:
+    """Yield both answers to the question for each function that was written anew: they are paired by the question."""
+    for favor in favors_of(commit):
+        head = f"File: {favor.path}\n{favor.symbol.signature}"
+        asked = f"{_order(commit)}\n\n{head}\n\nWrite `{favor.symbol.name}` as it is after the task."
+        about = {"improves": list(favor.improves)} if favor.improves else {}
+        for key, code, signal in (("after", favor.after, KEPT), ("before", favor.before, REPLACED)):
+            making = _making(
+                commit, "execute_function_implement", asked, code, f"{favor.path}:{favor.symbol.name}/{key}"
+            )
+            # No chain: they are no attempts one after the other, but two answers to one question.
+            changes = {"signals": (signal,), "chain": "", "about": {**making.about, **about}}
+            yield making.model_copy(update=changes)
 
 
 def _analysis(commit: MinedCommit, found: Surroundings) -> Making:

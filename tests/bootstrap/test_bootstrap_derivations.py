@@ -41,7 +41,7 @@ def test_every_stage_gets_its_example():
     """Analysis, scope, precision, plan and edits, each with its provenance and the same evidence."""
     makings = derive(commit(RUN))
     assert {making.call_type for making in makings} == {
-        "task_analysis", "scope", "precision", "execute_plan", "execute_implement",
+        "task_analysis", "scope", "precision", "execute_plan", "execute_implement", "execute_function_implement",
     }  # fmt: skip
     assert len({making.key for making in makings}) == len(makings)
     for making in makings:
