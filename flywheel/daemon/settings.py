@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariableError
 
+from flywheel.bootstrap.teachers import Teacher, check_staff
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
 from flywheel.core.routing import ModelName, Origin
@@ -190,6 +191,7 @@ class Settings(BaseSettings):
     policies: Path | None = None
     bases: dict[str, BaseModelSettings] = Field(default_factory=dict)
     sources: tuple[SourceSettings, ...] = ()
+    teachers: tuple[Teacher, ...] = ()
     servers: tuple[ServerSettings, ...] = Field(default=(ServerSettings(),), min_length=1)
     train_python: Path | None = None
     gateway: GatewaySection = GatewaySection()
@@ -219,6 +221,11 @@ class Settings(BaseSettings):
         if BOOTSTRAP in names:
             msg = f"{BOOTSTRAP!r} is what a cold start made: give the source another name"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _teachers_have_their_places(self) -> Self:
+        check_staff(self.teachers)
         return self
 
     @model_validator(mode="after")
@@ -318,6 +325,7 @@ def _known_words() -> list[str]:
         BaseModelSettings,
         *KINDS,
         ServerSettings,
+        Teacher,
         GatewaySection,
         GpuSection,
         PreflightSection,

@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
+from flywheel.bootstrap.teachers import Teacher
 from flywheel.cli.main import app
 from flywheel.core.events import EVENTS
 from flywheel.core.facts import FACTS
@@ -22,6 +23,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[bases.NAME]`": s.BaseModelSettings,
     "`[[sources]]`": GenericSource,
     "`[[servers]]`": s.ServerSettings,
+    "`[[teachers]]`": Teacher,
     "`[gateway]`": s.GatewaySection,
     "`[gpu]`": s.GpuSection,
     "`[preflight]`": s.PreflightSection,
