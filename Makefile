@@ -10,7 +10,7 @@ PY     := $(VENV)/bin/python
 export PYTHONPATH := $(CURDIR)
 export PATH := $(VENV)/bin:$(PATH)
 
-.PHONY: help demo test check fast soak fuzz bench setup envs
+.PHONY: help demo test check fast soak fuzz bench docs setup envs
 
 help:
 	@echo "make demo    the whole loop on a tiny model, on this machine"
@@ -20,6 +20,7 @@ help:
 	@echo "make soak    the long ones"
 	@echo "make fuzz    the property tests with 20 times as many examples, new ones in every run"
 	@echo "make bench   every benchmark, printed"
+	@echo "make docs    the tables of events, intents and facts, written from the registries"
 
 demo: setup
 	@$(PY) -m flywheel demo
@@ -41,6 +42,9 @@ fuzz: envs
 
 bench: envs
 	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+
+docs: setup
+	@$(PY) tests/docs/write_reference.py
 
 envs: setup
 	@$(PY) -m flywheel env create train serve --cpu

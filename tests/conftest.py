@@ -26,6 +26,8 @@ def pytest_configure() -> None:
         env = environment(kind, "cpu")
         if env.whole:
             os.environ.setdefault(variable, str(env.python))
+    # Daemons of tests run side by side; who tests the dashboard gives it a port of its own.
+    os.environ.setdefault("FLYWHEEL_WEB__ENABLED", "false")
 
 
 @pytest.fixture(autouse=True)

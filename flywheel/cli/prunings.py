@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from flywheel.cli.contexts import AsJson, Config, LineOption, out, reading, show_json, show_table
-from flywheel.cli.requests import Reason, Wait, Wish, ask_of
+from flywheel.cli.requests import Reason, Wait, ask_of
 from flywheel.core.errors import MisuseError
 from flywheel.daemon.bases import fused_in, known_bases
 from flywheel.daemon.settings import Settings
 from flywheel.serve.prunings import in_words, size_of
 from flywheel.store.prunings import Leftover, leftovers
 from flywheel.store.stores import Store
+from flywheel.store.wishes import Wish
 
 Names = Annotated[list[str] | None, typer.Argument(help="Served names; without any, all whose life is over.")]
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
-from flywheel.cli.contexts import AsJson, Config, out, settings_of, show_json
+from flywheel.cli.contexts import AsJson, Config, err, out, settings_of, show_json
 from flywheel.core.errors import PermanentError, SettingsError
 from flywheel.daemon.logs import configure_logs
-from flywheel.daemon.notices import Notifier
-from flywheel.daemon.run import cycle_once, serve
+from flywheel.daemon.notices import Notifier, watchdog_seconds
 from flywheel.daemon.settings import Settings, find_settings
 
 if TYPE_CHECKING:
@@ -19,8 +18,13 @@ if TYPE_CHECKING:
 
 def run(config: Config = None) -> None:
     """Run the daemon until it is told to stop (SIGTERM, SIGINT); SIGHUP reloads settings and policies."""
+    from flywheel.daemon.run import serve
+
     configure_logs()
-    asyncio.run(serve(find_settings(config)))
+    settings = find_settings(config)
+    if settings is None:
+        err.print("# there is no settings file: `flywheel init` looks around and writes one", markup=False)
+    asyncio.run(serve(settings))
 
 
 def cycle(
@@ -29,6 +33,8 @@ def cycle(
     config: Config = None,
 ) -> None:
     """Run one cycle and say in one sentence what it did."""
+    from flywheel.daemon.run import cycle_once
+
     configure_logs()
     report = asyncio.run(cycle_once(settings_of(config), dry_run=dry_run))
     if as_json:
@@ -40,12 +46,12 @@ def cycle(
 
 
 def gateway(config: Config = None) -> None:
-    """Run the gateway, the door the agent talks to, until it is told to stop."""
+    """Run the gateway until it is told to stop; SIGHUP lets a new process of it take over, and no request is lost."""
     from flywheel.gateway.run import serve_gateway
 
     configure_logs()
-    notifier = Notifier()
-    asyncio.run(serve_gateway(gateway_settings(settings_of(config)), on_ready=lambda: notifier.ready("answering")))
+    settings = gateway_settings(settings_of(config))
+    asyncio.run(serve_gateway(settings, words=Notifier(), beat=watchdog_seconds()))
 
 
 def gateway_settings(settings: Settings) -> "GatewaySettings":
@@ -76,6 +82,8 @@ def gateway_settings(settings: Settings) -> "GatewaySettings":
             check_seconds=section.check_seconds,
             connect_timeout=section.connect_timeout,
             drain_seconds=section.drain_seconds,
+            handover_seconds=section.handover_seconds,
+            telemetry=settings.telemetry,
         )
     except ValidationError as error:
         found = error.errors()[0]
