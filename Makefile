@@ -9,6 +9,8 @@ VENV   := $(CACHE)/envs/dev-$(HASH)
 PY     := $(VENV)/bin/python
 export PYTHONPATH := $(CURDIR)
 export PATH := $(VENV)/bin:$(PATH)
+# Hundreds of processes are started here: each one compiling everything anew would take half a second more.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check fast soak fuzz bench docs setup envs
 

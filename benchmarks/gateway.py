@@ -28,7 +28,7 @@ from litellm_proxies import litellm_proxy
 from flywheel.core.clocks import SystemClock
 from flywheel.core.routing import Alias, Arm, Routing
 from flywheel.gateway.keys import KeyFile, gateway_key_file
-from flywheel.gateway.run import serve_gateway
+from flywheel.gateway.loops import run_gateway as serve_alone
 from flywheel.gateway.settings import GatewaySettings
 
 BARS = {"added p50 ms": 0.6, "added p99 ms": 6.0, "added p50 ms a chunk": 0.5, "times LiteLLM": 40.0}
@@ -56,7 +56,7 @@ def run_gateway(home: str, port: int, upstream: int) -> None:
         processors=[structlog.processors.JSONRenderer()], logger_factory=structlog.ReturnLoggerFactory()
     )
     settings = GatewaySettings(home=Path(home), port=port, upstreams=(f"http://{HOST}:{upstream}",))
-    asyncio.run(serve_gateway(settings))
+    serve_alone(settings)
 
 
 def added_at_rate(arguments: argparse.Namespace, ways: Mapping[str, int]) -> dict[str, Series]:

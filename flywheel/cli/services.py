@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
-from flywheel.cli.contexts import AsJson, Config, err, out, settings_of, show_json
+from flywheel.cli.contexts import AsJson, Config, out, settings_of, show_json
 from flywheel.core.errors import PermanentError, SettingsError
 from flywheel.daemon.logs import configure_logs
 from flywheel.daemon.notices import Notifier, watchdog_seconds
@@ -21,10 +21,7 @@ def run(config: Config = None) -> None:
     from flywheel.daemon.run import serve
 
     configure_logs()
-    settings = find_settings(config)
-    if settings is None:
-        err.print("# there is no settings file: `flywheel init` looks around and writes one", markup=False)
-    asyncio.run(serve(settings))
+    asyncio.run(serve(find_settings(config)))
 
 
 def cycle(
@@ -47,11 +44,10 @@ def cycle(
 
 def gateway(config: Config = None) -> None:
     """Run the gateway until it is told to stop; SIGHUP lets a new process of it take over, and no request is lost."""
-    from flywheel.gateway.run import serve_gateway
+    from flywheel.gateway.loops import run_gateway
 
     configure_logs()
-    settings = gateway_settings(settings_of(config))
-    asyncio.run(serve_gateway(settings, words=Notifier(), beat=watchdog_seconds()))
+    run_gateway(gateway_settings(settings_of(config)), words=Notifier(), beat=watchdog_seconds())
 
 
 def gateway_settings(settings: Settings) -> "GatewaySettings":

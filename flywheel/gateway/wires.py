@@ -5,10 +5,12 @@ The framing is aiohttp's own, parser and flow control included; what its session
 """
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import aiohttp
+from aiohappyeyeballs import start_connection
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -145,14 +147,23 @@ class Wires:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout):
-                _, line = await loop.create_connection(
-                    lambda: Line(loop), place.host, place.port, happy_eyeballs_delay=_ATTEMPT_SECONDS
-                )
+                reached = await _reach(loop, place)
+                try:
+                    _, line = await loop.create_connection(lambda: Line(loop), sock=reached)
+                except BaseException:
+                    reached.close()
+                    raise
         except TimeoutError as error:
             raise NotConnectedError(f"cannot connect to {place.name}: no answer") from error
         except (OSError, UnicodeError) as error:
             raise NotConnectedError(f"cannot connect to {place.name}: {error}") from error
         return line
+
+
+async def _reach(loop: asyncio.AbstractEventLoop, place: _Place) -> socket.socket:
+    """Return a connection to the first of a place's addresses that answers."""
+    found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    return await start_connection(found, happy_eyeballs_delay=_ATTEMPT_SECONDS, interleave=1, loop=loop)
 
 
 def head(method: str, path: str, host: str, headers: Mapping[str, str], length: int | None) -> bytes:

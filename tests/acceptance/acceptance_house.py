@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from nurseries import Nursling
 
 from flywheel.cli.demos import worlds
 from flywheel.cli.demos.agents import Call, ScriptedAgent, Task
@@ -60,7 +61,7 @@ class World:
         self.edit("policies/gates/demo.toml", ("samples = 2", "samples = 1"))
         self.processes = Processes(home / "processes")
         self.agent = ScriptedAgent(self.paths.agent_database, self.paths.gateway, LINE)
-        self.daemon: subprocess.Popen[bytes] | None = None
+        self.daemon: subprocess.Popen[bytes] | Nursling | None = None
 
     def edit(self, name: str, *changes: tuple[str, str]) -> None:
         """Change a file of the home as a person would."""
@@ -95,6 +96,11 @@ class World:
                 argv, env={**os.environ, **env}, stdout=log, stderr=log, start_new_session=True
             )
         return self.daemon
+
+    def raise_daemon(self, **env: str) -> None:
+        """Start the daemon as `start_daemon` does, without the second that Python takes to load it."""
+        arguments = ["run", "--config", str(self.paths.config)]
+        self.daemon = Nursling(arguments, {**os.environ, **env}, self.home / "daemon.log")
 
     def stop_daemon(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Stop the daemon; return its exit status."""

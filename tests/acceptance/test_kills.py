@@ -19,14 +19,14 @@ def drive(world: World, kills: Path | None) -> int:
     """Bring a world from its first outcome to a promotion, whatever happens to the daemon; return its deaths."""
     env = {"FLYWHEEL_KILL_FILE": str(kills)} if kills else {}
     world.start_gateway()
-    world.start_daemon(**env)
+    world.raise_daemon(**env)
     approved, fed, deaths, end = False, 0, 0, time.monotonic() + PATIENCE
     while not _settled(world):
         assert time.monotonic() < end, world.log()
         if world.daemon is not None and world.daemon.poll() is not None:
             assert world.daemon.returncode == -9, world.log()
             deaths += 1
-            world.start_daemon(**env)
+            world.raise_daemon(**env)
         if not approved and world.events("rollout.canary_started"):
             world.run("adapters", "approve", world.events("rollout.canary_started")[0].subject, "--wait", "0")
             approved = True

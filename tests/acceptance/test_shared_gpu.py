@@ -234,13 +234,13 @@ def test_a_daemon_killed_at_every_step_of_a_turn_is_not_noticed(
     kills.write_text("".join([*passed, *(f"{scope}: {moment}\n" for scope in TURN_STEPS for moment in moments[:2])]))
     known, deaths, agent = len(kills.read_text().splitlines()), 0, Agent(world.paths.gateway)
     with agent.at_work():
-        world.start_daemon(FLYWHEEL_KILL_FILE=str(kills))
+        world.raise_daemon(FLYWHEEL_KILL_FILE=str(kills))
         end = time.monotonic() + 300
         while not (count(world, "serve.calls_released") and '"hold"' not in (world.home / "routing.json").read_text()):
             assert time.monotonic() < end, world.log()
             if world.daemon is not None and world.daemon.poll() is not None:
                 deaths += 1
-                world.start_daemon(FLYWHEEL_KILL_FILE=str(kills))
+                world.raise_daemon(FLYWHEEL_KILL_FILE=str(kills))
             time.sleep(0.1)
     died_at = kills.read_text().splitlines()[known:]
     assert agent.errors == []

@@ -3,9 +3,16 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
+import uvloop
 from gateway_house import House
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Any]:
+    """Run in the kind of loop that the gateway's process runs in."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest_asyncio.fixture
