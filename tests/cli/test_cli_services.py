@@ -169,7 +169,7 @@ def test_what_lies_in_a_home_is_refused_for_another_user(key: str) -> None:
 
 def test_services_do_not_run_as_root_by_accident() -> None:
     """A home below root's does not make root's services of them; who names root gets them."""
-    roots = PLACES.model_copy(update={"user": "root", "home": Path("/root/data")})
+    roots = PLACES.model_copy(update={"user": "root", "home": Path("/var/lib/data")})
     with pytest.raises(MisuseError, match="do not run as root"):
         installs.refuse_root(roots, None)
     installs.refuse_root(roots, "root")
