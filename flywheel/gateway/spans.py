@@ -2,12 +2,14 @@
 
 from http import HTTPStatus
 
-from flywheel.core.traces import Span
+from flywheel.core.traces import NO_SPAN, Span
 from flywheel.gateway.calls import Exchange
 
 
 def end_span(span: Span, exchange: Exchange, held: float) -> None:
     """Say what is known of a call, and that it is over."""
+    if span is NO_SPAN:
+        return  # nobody collects it: no call pays for what is not told
     receipt = exchange.receipt
     first = None if receipt.first_at is None else round(receipt.first_at - exchange.began, 6)
     span.note(
