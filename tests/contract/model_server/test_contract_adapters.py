@@ -1,10 +1,10 @@
 """What every model server promises about adapters; the double and vLLM answer the same questions."""
 
 import os
-
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from fixtures.model_servers import BASE, ModelServer, Reply
 
 Load = Callable[[str], str]
