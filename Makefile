@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up everything they need by themselves.
 # Environments are kept outside the checkout, under the hash of what they were built from.
 PYTHON  ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 CACHE  ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flywheel
 LOCKS  := flywheel/locks/core.lock flywheel/locks/dev.lock
 HASH   := $(shell cat $(LOCKS) | $(PYTHON) -c "import hashlib,sys; print(hashlib.sha256(sys.stdin.buffer.read() + sys.version.encode()).hexdigest()[:8])")
@@ -12,7 +12,7 @@ export PATH := $(VENV)/bin:$(PATH)
 # Hundreds of processes are started here: each one compiling everything anew would take half a second more.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check fast soak fuzz bench setup envs
+.PHONY: help demo test check fast soak fuzz bench docs setup envs
 
 help:
 	@echo "make demo    the whole loop on a tiny model, on this machine"
@@ -22,6 +22,7 @@ help:
 	@echo "make soak    the long ones"
 	@echo "make fuzz    the property tests with 20 times as many examples, new ones in every run"
 	@echo "make bench   every benchmark, printed"
+	@echo "make docs    the tables of events, intents and facts, written from the registries"
 
 demo: setup
 	@$(PY) -m flywheel demo
@@ -43,6 +44,9 @@ fuzz: envs
 
 bench: envs
 	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+
+docs: setup
+	@$(PY) tests/docs/write_reference.py
 
 envs: setup
 	@$(PY) -m flywheel env create train serve --cpu

@@ -18,6 +18,7 @@ from flywheel.core.requests import Request
 from flywheel.store.ledger import events
 from flywheel.store.requests import newest_requests
 from flywheel.store.stores import Store
+from flywheel.store.wishes import Wish
 
 First = Annotated[str, typer.Argument(help="Served name, as in plan@3.")]
 Second = Annotated[str, typer.Argument(help="The other adapter of the same line, as in plan@4.")]
@@ -85,7 +86,7 @@ def _ask(wanted: Contest, override: bool, reason: str, wait: float, config: Path
             f"{wanted.first!r} and {wanted.second!r} are not two adapters of one line", "names look like plan@3"
         )
     body = wanted.model_dump(mode="json", include={"second", "share", "hours", "stop"})
-    wish = requests.Wish(kind="compare", subject=wanted.first, reason=reason, override=override, body=body)
+    wish = Wish(kind="compare", subject=wanted.first, reason=reason, override=override, body=body)
     with reading(config) as (settings, store):
         if lines[0][0] not in settings.lines:
             raise MisuseError(f"{lines[0][0]!r} is not a line of the settings")

@@ -1,19 +1,20 @@
 """What every command needs: settings, a store to read, and a way to answer people and programs."""
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from flywheel.cli.consoles import err, out
 from flywheel.core.errors import SettingsError
 from flywheel.daemon.settings import Settings, find_settings, load_settings
-from flywheel.store.stores import Store, open_store
+
+if TYPE_CHECKING:
+    from flywheel.store.stores import Store
 
 Config = Annotated[
     Path | None,
@@ -23,16 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead 
 LineOption = Annotated[str | None, typer.Option("--line", "-l", help="Only this line.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="At most this many, newest first.")]
 
-_NO_TERMINAL = 160  # columns, where nobody says how many there are
-
-
-def _console(*, stderr: bool = False) -> Console:
-    person = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if person else _NO_TERMINAL)
-
-
-out = _console()
-err = _console(stderr=True)
+__all__ = ["AsJson", "Config", "Limit", "LineOption", "err", "out", "reading", "settings_of", "show_json", "show_table"]
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -41,8 +33,10 @@ def settings_of(config: Path | None) -> Settings:
 
 
 @contextmanager
-def reading(config: Path | None) -> Iterator[tuple[Settings, Store]]:
+def reading(config: Path | None) -> Iterator[tuple[Settings, "Store"]]:
     """Give settings and store; a store that was never made is said, not created."""
+    from flywheel.store.stores import open_store
+
     settings = settings_of(config)
     url = settings.store_url
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():

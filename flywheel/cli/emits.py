@@ -1,4 +1,4 @@
-"""`flywheel emit vllm | opencode | overrides | units`: what other programs are told, made from the settings.
+"""`flywheel emit`: what other programs are told, most of it made from the settings.
 
 Nothing is written but with `--output`, and no file is written over but with `--force`.
 """
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flywheel.cli import emitted_units
+from flywheel.cli import emitted_observability, emitted_units
 from flywheel.cli.contexts import AsJson, Config, settings_of
 from flywheel.cli.environments import Cpu, Cuda
 from flywheel.cli.json_edits import read, set_value
@@ -26,6 +26,8 @@ from flywheel.sources.settings import CleanRoomSource
 
 app = typer.Typer(help="Write what other programs are told, from the settings.", no_args_is_help=True)
 app.command("units", epilog="Example: flywheel emit units --output ./units --as me")(emitted_units.units)
+app.command("grafana", epilog="Example: flywheel emit grafana --output flywheel.json")(emitted_observability.grafana)
+app.command("alerts", epilog="Example: flywheel emit alerts --output flywheel-alerts.yml")(emitted_observability.alerts)
 
 KEY_VARIABLE = "FLYWHEEL_GATEWAY_KEY"
 

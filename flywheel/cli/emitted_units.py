@@ -16,20 +16,22 @@ from flywheel.cli.outputs import Force, note, refuse_taken, tell, write
 from flywheel.cli.server_commands import is_loopback
 from flywheel.cli.surroundings import Surroundings, command_of, flavour_of, servers_of, surroundings_of
 from flywheel.cli.unit_files import (
+    BACKUPS,
     CONFIG,
+    CREDENTIALS,
     USER,
     UnitPlaces,
     bundle,
-    filled,
     filled_server,
     first_steps,
     headed,
     is_personal,
     unit_name,
 )
+from flywheel.cli.unit_sets import own_units
 from flywheel.core.serving import ModelServer
 from flywheel.daemon.places import shipped
-from flywheel.daemon.settings import find_settings
+from flywheel.daemon.settings import GatewaySection, find_settings
 from flywheel.proc.environments import Flavour, environment
 
 
@@ -45,7 +47,7 @@ def units(
 ) -> None:
     """Write the systemd units of daemon, gateway, executor and model servers, paths filled in."""
     around = surroundings_of(settings_of(config))
-    places = _places(around, config, user, program)
+    places = places_of(around, config, user, program)
     files = _units(around, places, flavour_of(cpu, cuda))
     if output is not None:
         refuse_taken([output / name for name in files], force=force)
@@ -56,7 +58,8 @@ def units(
     tell(files, bundle(files), as_json=as_json, written=output)
 
 
-def _places(around: Surroundings, config: Path | None, user: str | None, program: Path | None) -> UnitPlaces:
+def places_of(around: Surroundings, config: Path | None, user: str | None, program: Path | None) -> UnitPlaces:
+    """Return where things lie on this machine, as its units have it."""
     home = around.settings.home
     found = find_settings(config)
     ours = Path(sys.prefix) / "bin" / "flywheel"
@@ -68,7 +71,28 @@ def _places(around: Surroundings, config: Path | None, user: str | None, program
     return UnitPlaces(program=(program or ours).absolute(), home=home,
                       config=(found or Path(CONFIG)).expanduser().absolute(), envs=root, code=code,
                       reached=_reached(around), socket=around.settings.gateway.socket,
+                      socket_group=around.settings.gateway.socket_group, ports=_ports(around.settings.gateway),
+                      backups=around.settings.keep.backups or Path(BACKUPS),
+                      credentials=Path(CREDENTIALS) if found is None else _credentials(found),
                       user=name, group=_group(name))  # fmt: skip
+
+
+def _credentials(config: Path) -> Path:
+    """Return the folder of secrets: beside the settings."""
+    return config.expanduser().absolute().parent / Path(CREDENTIALS).name
+
+
+def _ports(section: GatewaySection) -> tuple[str, ...] | None:
+    """Return what systemd opens for the gateway; None where only the gateway itself can."""
+    if not section.host:
+        return ()
+    host = "127.0.0.1" if section.host == "localhost" else section.host
+    if not section.port or not _is_address(host):
+        note(f"systemd cannot open {section.host}:{section.port} for the gateway, which opens it itself")
+        return None
+    if not is_loopback(f"http://{f'[{host}]' if ':' in host else host}"):
+        note(f"others may knock at {host} once drop-ins of the gateway's service and socket say IPAddressAllow=")
+    return (f"[{host}]:{section.port}" if ":" in host else f"{host}:{section.port}",)
 
 
 def _reached(around: Surroundings) -> tuple[str, ...]:
@@ -78,6 +102,8 @@ def _reached(around: Surroundings) -> tuple[str, ...]:
         base.server for base in settings.bases.values() if base.server
     ]
     urls += [settings.gpu.fallback_url] if settings.gpu.fallback_url else []
+    urls += [notify.url for notify in settings.notify if notify.url]
+    urls += [settings.telemetry.endpoint] if settings.telemetry.endpoint else []
     hosts = sorted({urlsplit(url).hostname or "" for url in urls if not is_loopback(url)})
     for host in hosts:
         if not _is_address(host):
@@ -110,10 +136,8 @@ def _group(user: str) -> str:
 
 def _units(around: Surroundings, places: UnitPlaces, flavour: Flavour | None) -> dict[str, str]:
     """Return the units by their names: ours, and one for each model server on this machine."""
-    folder = shipped("systemd")
-    names = [path.name for path in sorted(folder.glob("flywheel*.service"))]
-    files = {name: headed(filled(name, (folder / name).read_text(), places), ()) for name in names}
-    template = (folder / "vllm.service").read_text()
+    files = {name: headed(text, ()) for name, text in own_units(places).items()}
+    template = (shipped("systemd") / "vllm.service").read_text()
     for number, server in enumerate(servers_of(around) if around.bases else ()):
         if is_loopback(server.url):
             name = unit_name(urlsplit(server.url).port, number, around.settings.gpu.unit)

@@ -32,18 +32,22 @@ Cuda = Annotated[bool, typer.Option("--cuda", help="The CUDA build, whatever thi
 
 
 @app.command("create", epilog="Example: flywheel env create train serve --cpu")
-def create_(kinds: Kinds = None, cpu: Cpu = False, cuda: Cuda = False) -> None:
+def create_(kinds: Kinds = None, cpu: Cpu = False, cuda: Cuda = False, as_json: AsJson = False) -> None:
     """Build environments from the shipped lock files; one that is whole already costs nothing."""
     if cpu and cuda:
         raise MisuseError("--cpu and --cuda exclude each other", "leave both away to let the machine decide")
     flavour: Flavour | None = "cpu" if cpu else "cuda" if cuda else None
-    for kind in _kinds(kinds):
-        env = environment(kind, flavour)
+    chosen = [environment(kind, flavour) for kind in _kinds(kinds)]
+    for env in chosen:
         if not kinds and (reason := why_not(env)):
-            out.print(f"{kind}: left out, {reason}; the shipped double serves instead")
-            continue
-        build(env)
-        out.print(f"{env.kind} ({env.flavour}): {env.folder}")
+            told = f"{env.kind}: left out, {reason}; the shipped double serves instead"
+        else:
+            build(env)
+            told = f"{env.kind} ({env.flavour}): {env.folder}"
+        if not as_json:
+            out.print(told)
+    if as_json:
+        show_json([_row(env) for env in chosen])
 
 
 @app.command("list", epilog="Example: flywheel env list --json")

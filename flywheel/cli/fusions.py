@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from flywheel.cli.contexts import AsJson, Config
-from flywheel.cli.requests import Adapter, Reason, Wait, Wish, ask
+from flywheel.cli.requests import Adapter, Reason, Wait, ask
+from flywheel.store.wishes import Wish
 
 
 def add_to(app: typer.Typer) -> None:

@@ -46,15 +46,19 @@ def show(name: ReportName, as_json: AsJson = False, config: Config = None) -> No
     out.print(f"page: {page}" if page.is_file() else "its page is not there any more", markup=False)
 
 
-def open_(name: ReportName, config: Config = None) -> None:
+def open_(name: ReportName, as_json: AsJson = False, config: Config = None) -> None:
     """Open a report's page in the browser; where there is none, say where the page lies."""
     with reading(config) as (settings, store), store.read() as session:
         row = _row(session, name)
     page = settings.home / "reports" / f"{row['id']}.html"
     if not page.is_file():
         raise PermanentError(f"{row['id']} has no page any more", f"see `flywheel reports show {row['id']}`")
-    out.print(str(page), markup=False)
-    if not webbrowser.open(page.as_uri()):
+    if not as_json:
+        out.print(str(page), markup=False)
+    opened = webbrowser.open(page.as_uri())
+    if as_json:
+        show_json({"report": row["id"], "page": str(page), "opened": opened})
+    elif not opened:
         err.print("no browser was found to open it with", markup=False)
 
 

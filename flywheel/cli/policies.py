@@ -1,10 +1,11 @@
-"""`flywheel policy check | explain`."""
+"""`flywheel policy check | explain | replay | diff`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flywheel.cli import replays
 from flywheel.cli.contexts import AsJson, Config, out, settings_of, show_json
 from flywheel.core.errors import MisuseError, SettingsError
 from flywheel.daemon.places import policies_folder
@@ -12,6 +13,10 @@ from flywheel.policy.explaining import explain_line
 from flywheel.policy.loading import check_policies, load_policies, run_cases
 
 app = typer.Typer(help="Check and explain what an operator has declared.", no_args_is_help=True)
+app.command("replay", epilog="Example: flywheel policy replay --policies ./policies --since 30d")(
+    replays.replay_policies
+)
+app.command("diff", epilog="Example: flywheel policy diff ./policies")(replays.diff_policies)
 
 Folder = Annotated[Path | None, typer.Option("--policies", help="A policies folder (else the settings').")]
 

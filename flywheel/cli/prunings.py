@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from flywheel.cli.contexts import AsJson, Config, LineOption, out, reading, show_json, show_table
-from flywheel.cli.requests import Reason, Wait, Wish, ask_of
+from flywheel.cli.requests import Reason, Wait, ask_of
 from flywheel.core.errors import MisuseError
 from flywheel.daemon.bases import fused_in, known_bases
 from flywheel.daemon.settings import Settings
-from flywheel.serve.prunings import in_words, size_of
 from flywheel.store.prunings import Leftover, leftovers
 from flywheel.store.stores import Store
+from flywheel.store.wishes import Wish
 
 Names = Annotated[list[str] | None, typer.Argument(help="Served names; without any, all whose life is over.")]
 
@@ -61,6 +61,8 @@ def _found(settings: Settings, store: Store, line: str | None, names: Sequence[s
 
 
 def _row(settings: Settings, one: Leftover) -> dict[str, Any]:
+    from flywheel.serve.prunings import size_of  # and with it the servers' client, which no other adapter command needs
+
     folder = settings.home.absolute() / "adapters" / one.adapter.path
     return {"name": one.name, "state": one.state.value, "path": str(folder), "bytes": size_of(folder), "kept": one.kept}
 
@@ -69,6 +71,8 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         show_json(rows)
         return
+    from flywheel.serve.prunings import in_words
+
     told = [{**row, "size": in_words(row["bytes"]), "kept": row["kept"] or "may go"} for row in rows]
     show_table(f"{len(rows)} adapters whose life is over", ("name", "state", "size", "kept"), told)
 
@@ -78,6 +82,8 @@ def _confirm(rows: Sequence[dict[str, Any]], going: Sequence[str], yes: bool) ->
         return
     if not sys.stdin.isatty():
         raise MisuseError("what is deleted does not come back", "add --yes, or look first with --dry-run")
+    from flywheel.serve.prunings import in_words
+
     freed = in_words(sum(row["bytes"] for row in rows if row["name"] in going))
     out.print(f"{', '.join(going)}: {freed}. What is deleted does not come back.", markup=False)
     typer.confirm("Delete these folders?", abort=True)

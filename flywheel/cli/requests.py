@@ -1,39 +1,26 @@
 """`flywheel train LINE` and `flywheel adapters promote | rollback | retire | approve`: requests to the daemon."""
 
 import getpass
-import secrets
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import Field
 
 from flywheel.cli.contexts import AsJson, Config, out, reading, show_json
 from flywheel.core.ablations import Ablation
 from flywheel.core.clocks import SystemClock
 from flywheel.core.errors import MisuseError, PermanentError, UnavailableError
-from flywheel.core.events import Event
-from flywheel.core.frozen import Frozen
 from flywheel.core.ids import split_served_name
-from flywheel.core.requests import Request, RequestKind
-from flywheel.store.ledger import append
-from flywheel.store.requests import make_request, request_by_id
+from flywheel.core.requests import Request
+from flywheel.store import wishes
+from flywheel.store.requests import request_by_id
 from flywheel.store.stores import Store
+from flywheel.store.wishes import Wish
 
 Adapter = Annotated[str, typer.Argument(help="Served name, as in tool-calling@3.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the ledger.")]
 Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for the daemon's answer; 0 does not wait.")]
-
-
-class Wish(Frozen):
-    """What a person asks for."""
-
-    kind: RequestKind
-    subject: str
-    reason: str = ""
-    override: bool = False
-    body: dict[str, Any] = Field(default_factory=dict)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -151,20 +138,8 @@ def _line_of(wish: Wish) -> str:
 
 
 def write_wish(store: Store, line: str, wish: Wish) -> Request:
-    """Write down what a person wishes, with its event; return it as a request."""
-    now, by = SystemClock().now(), getpass.getuser()
-    request_id = f"req-{secrets.token_hex(4)}"
-    told = {
-        "request": request_id,
-        "by": by,
-        **wish.model_dump(exclude={"subject"} if wish.body else {"subject", "body"}),
-    }
-    with store.write() as session:
-        event = Event(kind="operator.request_made", at=now, line=line, subject=wish.subject, body=told)
-        seq = append(session, event)
-        request = Request(id=request_id, line=line, by=by, at=now, cause=seq, **wish.model_dump())
-        make_request(session, request)
-    return request
+    """Write down what the person at this terminal wishes, with its event; return it as a request."""
+    return wishes.write_wish(store, line, wish, getpass.getuser(), SystemClock().now())
 
 
 def wait_for(store: Store, request: Request, seconds: float) -> Request:

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 from flywheel.cli.contexts import AsJson, Config, out, settings_of, show_json
 from flywheel.core.errors import PermanentError, SettingsError
 from flywheel.daemon.logs import configure_logs
-from flywheel.daemon.notices import Notifier
-from flywheel.daemon.run import cycle_once, serve
+from flywheel.daemon.notices import Notifier, watchdog_seconds
 from flywheel.daemon.settings import Settings, find_settings
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 def run(config: Config = None) -> None:
     """Run the daemon until it is told to stop (SIGTERM, SIGINT); SIGHUP reloads settings and policies."""
+    from flywheel.daemon.run import serve
+
     configure_logs()
     asyncio.run(serve(find_settings(config)))
 
@@ -29,6 +30,8 @@ def cycle(
     config: Config = None,
 ) -> None:
     """Run one cycle and say in one sentence what it did."""
+    from flywheel.daemon.run import cycle_once
+
     configure_logs()
     report = asyncio.run(cycle_once(settings_of(config), dry_run=dry_run))
     if as_json:
@@ -40,12 +43,11 @@ def cycle(
 
 
 def gateway(config: Config = None) -> None:
-    """Run the gateway, the door the agent talks to, until it is told to stop."""
+    """Run the gateway until it is told to stop; SIGHUP lets a new process of it take over, and no request is lost."""
     from flywheel.gateway.loops import run_gateway
 
     configure_logs()
-    notifier = Notifier()
-    run_gateway(gateway_settings(settings_of(config)), on_ready=lambda: notifier.ready("answering"))
+    run_gateway(gateway_settings(settings_of(config)), words=Notifier(), beat=watchdog_seconds())
 
 
 def gateway_settings(settings: Settings) -> "GatewaySettings":
@@ -76,6 +78,8 @@ def gateway_settings(settings: Settings) -> "GatewaySettings":
             check_seconds=section.check_seconds,
             connect_timeout=section.connect_timeout,
             drain_seconds=section.drain_seconds,
+            handover_seconds=section.handover_seconds,
+            telemetry=settings.telemetry,
         )
     except ValidationError as error:
         found = error.errors()[0]

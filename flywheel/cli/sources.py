@@ -4,21 +4,23 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flywheel.cli.contexts import AsJson, Config, err, out, reading, settings_of, show_json, show_table
 from flywheel.core.errors import ConflictError, MisuseError, PermanentError
 from flywheel.core.lines import Line
-from flywheel.daemon.houses import chosen_lines
-from flywheel.daemon.ingestions import Ingestion, ingesting
+from flywheel.daemon.lines import chosen_lines
 from flywheel.daemon.logs import configure_logs
 from flywheel.daemon.places import policies_folder
 from flywheel.daemon.settings import Settings
 from flywheel.policy.loading import load_policies
 from flywheel.sources.probes import SOURCES, probe_source
 from flywheel.store.counters import counters, cursor
+
+if TYPE_CHECKING:
+    from flywheel.daemon.ingestions import Ingestion
 
 app = typer.Typer(help="Look at the watched databases and folders.", no_args_is_help=True)
 
@@ -99,6 +101,8 @@ def ingest(
 
 
 async def _ingest(settings: Settings, *, once: bool, told: list[str] | None) -> list[str]:
+    from flywheel.daemon.ingestions import ingesting  # every room: only where something is read
+
     try:
         async with ingesting(settings) as ingestion:
             failed = await _read_all(ingestion, told)
@@ -112,7 +116,7 @@ async def _ingest(settings: Settings, *, once: bool, told: list[str] | None) -> 
         raise ConflictError(error.message, mend) from error
 
 
-async def _read_all(ingestion: Ingestion, told: list[str] | None) -> list[str]:
+async def _read_all(ingestion: "Ingestion", told: list[str] | None) -> list[str]:
     """Look until nothing is left to read; each look tells how far it got."""
     first = True
     while True:

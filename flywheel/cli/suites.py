@@ -10,11 +10,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from flywheel.cli.contexts import AsJson, Config, Limit, LineOption, err, out, reading, show_json, show_table
 from flywheel.cli.listings import Name, one_row, show_facts
-from flywheel.cli.requests import Reason, Wait, Wish, ask_of
+from flywheel.cli.requests import Reason, Wait, ask_of
 from flywheel.core.errors import CorruptError, MisuseError
 from flywheel.core.suites import Suite
 from flywheel.store.reports import spent_on
 from flywheel.store.suites import suite_by_hash, suites
+from flywheel.store.wishes import Wish
 
 _STATES = ("line", "name", "origin", "state", "problems", "groups", "judged", "alpha_spent", "hash")
 OfLine = Annotated[str, typer.Option("--line", "-l", help="A line of the settings.")]

@@ -14,7 +14,7 @@ from flywheel.core.lines import Line
 from flywheel.core.serving import ModelServer
 from flywheel.core.training import Base
 from flywheel.daemon.bases import known_bases
-from flywheel.daemon.houses import chosen_lines
+from flywheel.daemon.lines import chosen_lines
 from flywheel.daemon.places import policies_folder
 from flywheel.daemon.settings import Settings
 from flywheel.policy.loading import load_policies

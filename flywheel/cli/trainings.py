@@ -10,13 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from flywheel.cli.contexts import AsJson, Config, out, reading, show_json
 from flywheel.cli.listings import Name, one_row, show_facts
-from flywheel.cli.requests import Reason, Wait, Wish, ask_of
+from flywheel.cli.requests import Reason, Wait, ask_of
 from flywheel.core.errors import MisuseError, PermanentError
 from flywheel.core.frozen import Frozen
 from flywheel.store.jobs import job_by_id
 from flywheel.store.ledger import last_event
 from flywheel.store.runs import adapter_of_run, run_by_id, runs
 from flywheel.store.stores import Store
+from flywheel.store.wishes import Wish
 
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show how far it is until it ends.")]
 

@@ -16,7 +16,10 @@ from flywheel.core.frozen import Frozen
 PROGRAM, HOME, CONFIG, ENVS = (
     "/opt/flywheel/bin/flywheel", "/var/lib/flywheel", "/etc/flywheel/flywheel.toml", "/opt/flywheel/envs",
 )  # fmt: skip
+CREDENTIALS = "/etc/flywheel/credentials"
+BACKUPS = "/var/backups/flywheel"
 USER = "flywheel"
+_EXECUTOR = "flywheel-executor.service"
 _STATE = Path("/var/lib")
 _RUN = Path("/run")
 _PEOPLE = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= is about
@@ -34,26 +37,59 @@ class UnitPlaces(Frozen):
     code: tuple[Path, ...] = ()
     reached: tuple[str, ...] = ()  # addresses of servers elsewhere
     socket: Path | None = None  # the gateway's
+    socket_group: str | None = None
+    ports: tuple[str, ...] | None = ("127.0.0.1:8711",)  # the gateway's; None where it opens them itself
+    credentials: Path = Path(CREDENTIALS)
+    backups: Path = Path(BACKUPS)
+    executor_socket: Path | None = None  # where the settings name none and the executor is a service
     user: str = USER
     group: str = USER
 
 
 def filled(name: str, text: str, places: UnitPlaces) -> str:
     """Return a shipped unit of flywheel's own, filled in."""
-    for path in (places.program, places.home, places.config, places.envs, *places.code):
+    if name.endswith(".socket"):
+        return _filled_socket(text, places)
+    return _filled_service(name, text, places) if name.endswith(".service") else text
+
+
+def _filled_service(name: str, text: str, places: UnitPlaces) -> str:
+    for path in (places.program, places.home, places.config, places.envs, places.backups, *places.code):
         checked(path)
     text = _state(text, places)
-    for shipped, path in ((PROGRAM, places.program), (CONFIG, places.config), (ENVS, places.envs), (HOME, places.home)):
+    for shipped, path in ((PROGRAM, places.program), (CONFIG, places.config), (ENVS, places.envs), (HOME, places.home),
+                          (CREDENTIALS, places.credentials), (BACKUPS, places.backups)):  # fmt: skip
         text = text.replace(shipped, str(path))
     text = re.sub(rf"^User={USER}$", f"User={places.user}", text, flags=re.MULTILINE)
     text = re.sub(rf"^Group={USER}$", f"Group={places.group}", text, flags=re.MULTILINE)
-    if name == "flywheel-executor.service":
+    if places.executor_socket is not None and name in {"flywheel.service", _EXECUTOR}:
+        text = _with_executor(text, places.executor_socket, places.group)
+    if name == _EXECUTOR:
         return _shown(text, (), (places.program, places.config, *places.code))
     if name == "flywheel-gateway.service" and places.socket is not None:
         text = _with_socket(text, places.socket, places.home)
     allowed = "".join(f"IPAddressAllow={address}\n" for address in places.reached)
     text = re.sub(r"^(?=IPAddressDeny=)", allowed, text, flags=re.MULTILINE)
-    return _shown(text, (places.home,), (places.program, places.config, *places.code))
+    written = (places.home, places.backups) if name == "flywheel-backup.service" else (places.home,)
+    return _shown(text, written, (places.program, places.config, *places.code))
+
+
+def _filled_socket(text: str, places: UnitPlaces) -> str:
+    """Let systemd open what the settings say: the gateway's ports, its socket, or both."""
+    streams = [*(places.ports or ()), *([checked(places.socket)] if places.socket is not None else [])]
+    listened = "\n".join(f"ListenStream={stream}" for stream in streams)
+    text = re.sub(r"^ListenStream=.*$", lambda _: listened, text, count=1, flags=re.MULTILINE)
+    text = re.sub(rf"^SocketUser={USER}$", f"SocketUser={places.user}", text, flags=re.MULTILINE)
+    group = places.socket_group or places.group
+    text = re.sub(rf"^SocketGroup={USER}$", f"SocketGroup={group}", text, flags=re.MULTILINE)
+    return text.replace("SocketMode=0600", "SocketMode=0660") if places.socket_group else text
+
+
+def _with_executor(text: str, socket: Path, group: str) -> str:
+    """Tell daemon and executor where they meet."""
+    said = {"FLYWHEEL_EXECUTOR__SOCKET": checked(socket), "FLYWHEEL_EXECUTOR__GROUP": group}
+    lines = "".join(f"Environment={name}={value}\n" for name, value in said.items())
+    return re.sub(r"^(?=Environment=FLYWHEEL_CONFIG=)", lines, text, count=1, flags=re.MULTILINE)
 
 
 def filled_server(text: str, command: ServerCommand, places: UnitPlaces, read: Iterable[Path]) -> str:
@@ -110,7 +146,12 @@ def _with_socket(text: str, socket: Path, home: Path) -> str:
         return text
     folder = socket.parent
     below = folder != _RUN and folder.is_relative_to(_RUN) and not is_personal(folder)
-    made = f"RuntimeDirectory={folder.relative_to(_RUN)}" if below else f"ReadWritePaths={checked(folder)}"
+    # It is kept while the gateway is away: connections wait at a socket of systemd's in it.
+    made = (
+        f"RuntimeDirectory={folder.relative_to(_RUN)}\nRuntimeDirectoryPreserve=yes"
+        if below
+        else f"ReadWritePaths={checked(folder)}"
+    )
     return re.sub(r"^(?=UMask=)", f"{made}\n", text, count=1, flags=re.MULTILINE)
 
 

@@ -67,6 +67,7 @@ FACTS: Mapping[str, FactSpec] = _registry(
         _fact("gateway.quiet_minutes", float, "minutes since the agent's last call through the gateway ended"),
         _fact("ladder.lowest_other_rung", int, "lowest rung among the lines that do not plan"),
         _fact("line.failed_runs", int, "runs of the line that failed since its last success"),
+        _fact("line.is_paused", bool, "a person paused the line: it starts nothing new until one lets it go on"),
         _fact("line.is_planning", bool, "the line writes plans"),
         _fact("line.minimum_examples", int, "fewest examples the line may be trained on"),
         _fact("line.minimum_judgements", int, "fewest single judgements the line may be trained on"),

@@ -56,6 +56,9 @@ INTENTS: Mapping[str, str] = MappingProxyType(
         "serve.release_calls": "let the gateway pass calls on again",
         "operator.forget_records": "forget a repo, a session or an example",
         "operator.sweep_capture": "delete what the gateway captured of sessions that were forgotten",
+        "operator.pause_line": "let a line start nothing new until a person lets it go on",
+        "operator.resume_line": "let a paused line go on",
+        "keep.delete_leftovers": "delete what lies in the home and nobody needs",
         "operator.refuse_request": "turn down a request that cannot be satisfied",
     }
 )

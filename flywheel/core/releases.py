@@ -58,6 +58,11 @@ class Release(Frozen):
         return served_name(self.line, self.number)
 
 
+def approval_words(name: str) -> str:
+    """Return what is said of an adapter that waits for a person."""
+    return f"{name} waits for a person: `flywheel adapters approve {name}`"
+
+
 def in_state(releases: Iterable[Release], state: ReleaseState) -> Release | None:
     """Return the one release of a line in a state that only one may have."""
     return next((release for release in releases if release.state is state), None)

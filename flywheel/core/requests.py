@@ -9,6 +9,7 @@ from flywheel.core.frozen import Frozen
 
 RequestKind = Literal[
     "train",
+    "freeze",
     "approve",
     "promote",
     "roll_back",
@@ -22,6 +23,9 @@ RequestKind = Literal[
     "rotate",
     "compare",
     "prune",
+    "tidy",
+    "pause",
+    "resume",
 ]
 
 

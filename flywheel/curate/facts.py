@@ -50,7 +50,7 @@ def gather(session: Session, lines: Mapping[str, Line], now: datetime) -> Situat
     event = last_event(session, kinds=["sources.outcomes_ingested"])
     moment = _Moment(
         lowest_rung=_lowest(line.rung for line in lines.values() if not line.planning),
-        requests=tuple(open_requests(session, "train")),
+        requests=tuple(open_requests(session, "train", "freeze")),
         ingested=event.seq if event else None,
     )
     here = tuple(_of_line(session, line, moment) for line in lines.values())
@@ -108,7 +108,7 @@ def _in_flight(session: Session, here: LineSituation) -> bool:
     """Tell whether the line is busy, or its last dataset waits to be trained by the technique the line has now."""
     if has_unhandled_work(session, here.line.name):
         return True
-    few = fresh_of(here) < here.line.trigger.fresh_examples
+    few = fresh_of(here) < here.line.trigger.fresh_examples and not here.asks_for_dataset
     return few and not here.outgrown and _waits_for_training(session, here.last)
 
 

@@ -43,7 +43,7 @@ def _due(situation: Situation, here: LineSituation) -> str | None:
     if here.in_flight or (fresh < 1 and not here.outgrown):
         return None
     if here.request is not None:
-        return "a person asked for a run"
+        return f"a person asked for a {'dataset' if here.asks_for_dataset else 'run'}"
     if lacks(here):
         return None
     if here.outgrown:
@@ -77,7 +77,8 @@ def _freeze(here: LineSituation, why: str) -> Proposal:
 
 def _is_vain(here: LineSituation) -> bool:
     """Tell whether a wish for a run has nothing to run on, nothing to try again, and nothing under way."""
-    return not here.in_flight and not here.waiting and not here.failed and fresh_of(here) < 1
+    may_be_tried_again = here.failed and not here.asks_for_dataset
+    return not here.in_flight and not here.waiting and not may_be_tried_again and fresh_of(here) < 1
 
 
 def _refuse(here: LineSituation) -> Proposal:

@@ -38,6 +38,11 @@ class LineSituation(Frozen):
     admitted: int | None = None
     facts: dict[str, Value] = Field(default_factory=dict)
 
+    @property
+    def asks_for_dataset(self) -> bool:
+        """Tell whether a person wants a dataset alone, whatever becomes of it."""
+        return self.request is not None and self.request.kind == "freeze"
+
 
 class Situation(Frozen):
     """All lines at one moment; `published` is an adapter nobody has compared yet with what has fallen since."""

@@ -21,6 +21,7 @@ from flywheel.core.intents import Intent
 from flywheel.core.rooms import Proposal, Room
 from flywheel.core.steps import Steps
 from flywheel.daemon.decisions import Decisions
+from flywheel.daemon.denials import Denial, denial_of
 from flywheel.policy.guardrails import PolicySet
 from flywheel.policy.judging import judge
 from flywheel.store.ledger import append
@@ -40,6 +41,8 @@ class CycleReport(Frozen):
     failed: tuple[str, ...] = ()
     waits: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     again_in: float | None = None
+    denied: tuple[Denial, ...] = ()
+    broken: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -157,6 +160,7 @@ class Cycle:
 
     def _say_failed(self, room: str, reason: str, tally: "_Tally") -> None:
         tally.failed.append(f"{room}: {reason}")
+        tally.broken.append(f"{room}: {reason}")
         log.error("daemon.room_failed", room=room, reason=reason)
 
     def _close(self, report: CycleReport) -> None:
@@ -172,6 +176,8 @@ class _Tally:
         self.failed: list[str] = []
         self.waits: dict[str, list[str]] = {}
         self.again_in: float | None = None
+        self.denied: list[Denial] = []
+        self.broken: list[str] = []
 
     def look_again(self, seconds: float | None) -> None:
         if seconds is not None:
@@ -183,8 +189,10 @@ class _Tally:
         else:
             self.stopped.append(f"{intent.kind} {intent.subject}: {decision.sentence}")
             self.waits.setdefault(intent.line, []).append(decision.sentence)
+            self.denied.append(denial_of(intent, decision))
 
     def rest(self, intent: Intent, why: str) -> None:
+        self.denied.append(Denial(kind=intent.kind, line=intent.line, subject=intent.subject, why=why))
         if intent.line:
             what = intent.kind.partition(".")[2].replace("_", " ")
             self.waits.setdefault(intent.line, []).append(f"{what} {intent.subject} failed: {why}")
@@ -200,6 +208,8 @@ class _Tally:
             failed=tuple(self.failed),
             waits=waits,
             again_in=self.again_in,
+            denied=tuple(self.denied),
+            broken=tuple(self.broken),
         )
 
     def _idle(self) -> str:

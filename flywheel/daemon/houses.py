@@ -1,17 +1,17 @@
 """The composition root: the one place that knows every room and hands each what it needs."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from flywheel.core.clocks import Clock
-from flywheel.core.errors import SettingsError
 from flywheel.core.facts import Value
 from flywheel.core.lines import Line
 from flywheel.core.rooms import Room
 from flywheel.core.routing import Fallback
 from flywheel.core.serving import ModelServer
 from flywheel.core.steps import Steps
+from flywheel.core.traces import NO_TRACER, Tracer
 from flywheel.core.training import Base
 from flywheel.curate.run import CurateRoom
 from flywheel.daemon.bases import FOLDER, fused_in, known_bases
@@ -19,17 +19,24 @@ from flywheel.daemon.cycles import Cycle
 from flywheel.daemon.echoes import Echo
 from flywheel.daemon.idle_times import IdleTimes, IdleWindow
 from flywheel.daemon.kills import kill_listener
+from flywheel.daemon.lines import chosen_lines
+from flywheel.daemon.pauses import Pausable, PauseRoom
 from flywheel.daemon.places import policies_folder
 from flywheel.daemon.settings import GpuSection, Settings
+from flywheel.daemon.traces import TracedCycle, traced
 from flywheel.daemon.treatments import Treatments
 from flywheel.gate.run import Folders, GateRoom
 from flywheel.gate.situations import ServerView
 from flywheel.gateway.call_hours import calls_by_hour
 from flywheel.gateway.keys import KeyFile, gateway_key_file
+from flywheel.keep.restorations import refuse_half_restored
+from flywheel.keep.run import KeepRoom
+from flywheel.keep.situations import Retention
 from flywheel.policy.guardrails import PolicySet
 from flywheel.policy.loading import load_policies
 from flywheel.proc.environments import TRAINER_KINDS, count_gpus, environment
 from flywheel.proc.measures import GIB, free_disk
+from flywheel.proc.telemetry import open_tracer
 from flywheel.proc.tokens import read_token
 from flywheel.rollout.run import RolloutRoom
 from flywheel.serve.prunings import PruneRoom
@@ -58,6 +65,12 @@ class Ground:
         self.clock = clock
         self.steps = steps
         self.echo = Echo(store)
+        self.tracer: Tracer = NO_TRACER
+
+    def close(self) -> None:
+        """Let go of the store, and send the last traces."""
+        self.store.close()
+        self.tracer.close()
 
 
 class House:
@@ -73,11 +86,11 @@ class House:
     ) -> None:
         """Join the rooms in the order of the loop."""
         self.policies = policies
-        self.cycle = Cycle(base.store, base.clock, rooms, lambda: policies, base.steps, base.echo.tell)
-        self.watched = [source.path for source in settings.sources] + [
-            settings.home / "capture.db",
-            settings.home / "bootstrap.db",
-        ]
+        told = traced(rooms, base.tracer)
+        cycle = Cycle(base.store, base.clock, told, lambda: policies, base.steps, base.echo.tell)
+        self.cycle = TracedCycle(cycle, base.tracer)
+        home = settings.home
+        self.watched = [*(source.path for source in settings.sources), home / "capture.db", home / "bootstrap.db"]
         self._store = base.store
         self._sources = sources
         self._asked = ""
@@ -101,9 +114,13 @@ class House:
 
 def ground(settings: Settings, clock: Clock) -> Ground:
     """Open what outlives a reload."""
+    refuse_half_restored(settings.home)
     path = os.environ.get("FLYWHEEL_KILL_FILE")
     steps = Steps(kill_listener(Path(path)) if path else None)
-    return Ground(open_store(settings.store_url, steps), clock, steps)
+    tracer = open_tracer(settings.telemetry, "flywheel-daemon")
+    base = Ground(open_store(settings.store_url, steps), clock, steps)
+    base.tracer = tracer
+    return base
 
 
 def build_house(settings: Settings, base: Ground) -> House:
@@ -127,25 +144,18 @@ def build_house(settings: Settings, base: Ground) -> House:
         _serve(settings, base, lines, bases),
         PruneRoom(store, clock, _site(settings, base), fused_in(bases)),
         WriteBackRoom(store, clock, settings.sources, lambda: lines, (home / "datasets").absolute()),
+        keep_room(settings, store, clock, fused_in(bases)),
     ]
-    return House(base, settings, policies, sources, rooms)
+    pauses = PauseRoom(store, clock, tuple(settings.lines), lambda: policies)
+    return House(base, settings, policies, sources, [pauses, *(Pausable(room, store) for room in rooms)])
 
 
-def chosen_lines(settings: Settings, policies: PolicySet) -> Mapping[str, Line]:
-    """Return the lines the settings switch on, each with a base, a gate and a rollout that exist."""
-    bases = known_bases(settings)
-    for name in settings.lines:
-        if name not in policies.lines:
-            raise SettingsError(
-                f"settings switch on line {name!r}, which no policy declares",
-                f"lines declared: {', '.join(sorted(policies.lines)) or 'none'}",
-            )
-        base = policies.lines[name].base
-        if base not in bases:
-            raise SettingsError(
-                f"line {name!r} learns on base {base!r}, which the settings do not define", f"add [bases.{base}]"
-            )
-    return {name: policies.lines[name] for name in settings.lines}
+def keep_room(settings: Settings, store: Store, clock: Clock, fused: Collection[str]) -> KeepRoom:
+    """Return the room that lets go of what nobody needs, alone."""
+    keep = settings.keep
+    retention = Retention(run_days=keep.run_days, trial_days=keep.trial_days, adapter_days=keep.adapter_days,
+                          dataset_days=keep.dataset_days)  # fmt: skip
+    return KeepRoom(store, clock, settings.home, retention, fused)
 
 
 def _train(settings: Settings, base: Ground, treatments: Treatments, bases: Mapping[str, Base]) -> TrainRoom:

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 from flywheel.core.clocks import SystemClock
 from flywheel.daemon.cycles import Cycle, CycleReport
-from flywheel.daemon.houses import chosen_lines, ground
+from flywheel.daemon.houses import ground
+from flywheel.daemon.lines import chosen_lines
 from flywheel.daemon.locks import only_daemon
 from flywheel.daemon.places import policies_folder
 from flywheel.daemon.settings import Settings

@@ -28,6 +28,10 @@ class Notifier:
         """Say that a reload has begun; `ready` ends it."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
+    def succeeded(self, pid: int, status: str) -> None:
+        """Say that another process, which is ready, is the service from now on."""
+        self._send(f"MAINPID={pid}\nREADY=1\nSTATUS={_line(status)}")
+
     def stopping(self) -> None:
         """Say that the service is about to leave."""
         self._send("STOPPING=1")

@@ -15,12 +15,16 @@ from flywheel.core.clocks import SystemClock
 from flywheel.core.errors import FlywheelError, TemporaryError
 from flywheel.core.events import Event
 from flywheel.daemon.cycles import CycleReport
+from flywheel.daemon.heartbeats import BEAT_SECONDS, beat
 from flywheel.daemon.houses import Ground, House, build_house, ground
 from flywheel.daemon.locks import only_daemon
 from flywheel.daemon.notices import Notifier, watchdog_seconds
+from flywheel.daemon.notifications import Notifications
 from flywheel.daemon.schedules import Schedules
 from flywheel.daemon.settings import Settings, load_settings
+from flywheel.daemon.tidyings import TIDY, ask_to_tidy
 from flywheel.daemon.wakeups import Wakeups
+from flywheel.daemon.web_children import WebChild
 from flywheel.daemon.works import WorkLimits, Works
 from flywheel.policy.problems import PolicyError
 from flywheel.store.counters import cursor, move_cursor
@@ -44,7 +48,7 @@ async def serve(config: Path | None) -> None:
             async with _daemon(base, settings, config) as daemon:
                 await daemon.run()
         finally:
-            base.store.close()
+            base.close()
 
 
 async def cycle_once(settings: Settings, *, dry_run: bool = False) -> CycleReport:
@@ -69,7 +73,7 @@ async def _cycle(settings: Settings, *, dry_run: bool) -> CycleReport:
     finally:
         await works.leave()
         house.close()
-        base.store.close()
+        base.close()
 
 
 @contextlib.contextmanager
@@ -125,9 +129,13 @@ class Daemon:
         self._works = Works(base.store, base.clock, base.steps, work_limits(settings), self._wakeups.wake)
         self._hints = Hints(house.watched, self._wakeups.wake_from_thread)
         self._schedules = self._scheduled(settings)
+        self._web = WebChild(config, settings.web)
+        self._notifications = Notifications(base.store, base.clock, settings, base.echo.tell)
 
     async def run(self) -> None:
         """Look whenever there is a reason to, until told to stop."""
+        self._obey()
+        await self._notifications.use(self._settings)
         self._begin()
         beat = asyncio.create_task(self._beat())
         try:
@@ -160,6 +168,7 @@ class Daemon:
         """Wait until what the store ran out of may be back, then look again; a stop does not wait."""
         log.error("daemon.cycle_failed", reason=str(error))
         self._notifier.status(str(error)[:200])
+        await self._notifications.cycle_failed(str(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), error.delay)
         self._wakeups.wake("try again")
@@ -169,18 +178,21 @@ class Daemon:
         self._hints.stop()
         with contextlib.suppress(Exception):
             self._schedules.stop()
-        await self._works.leave()
+        await asyncio.gather(self._works.leave(), self._web.stop(), self._notifications.close())
         self._house.close()
 
-    def _begin(self) -> None:
+    def _obey(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
+
+    def _begin(self) -> None:
         self._hints.start()
         self._schedules.start()
         self._note_policies()
         self._say("daemon.started", lines=list(self._settings.lines), policies=self._house.policies.hash)
+        self._web.start()
         self._notifier.ready("watching")
 
     def _stop(self) -> None:
@@ -203,6 +215,7 @@ class Daemon:
         elif report.again_in is not None:
             self._wakeups.wake_in(report.again_in, "asked to look again")
         self._remember(report)
+        await self._notifications.cycle_ended(report)
         self._notifier.status(report.sentence[:200])
         log.debug("daemon.cycle_finished", reasons=sorted(reasons), seconds=round(time.monotonic() - started, 4))
 
@@ -230,6 +243,8 @@ class Daemon:
             self._say(kind, reason=str(error))
             return
         self._move_to(house, settings, schedules)
+        await self._notifications.use(settings)
+        await self._move_web(settings)
         self._notifier.ready("reloaded")
         self._note_policies()
         self._say("daemon.settings_reloaded", lines=list(settings.lines), policies=house.policies.hash)
@@ -245,18 +260,27 @@ class Daemon:
         self._hints.start()
         self._schedules.start()
 
+    async def _move_web(self, settings: Settings) -> None:
+        await self._web.stop()
+        self._web = WebChild(self._config, settings.web)
+        self._web.start()
+
     def _scheduled(self, settings: Settings) -> Schedules:
         schedules = Schedules(self._base.store, self._base.clock)
         schedules.every(settings.daemon.look_seconds, "look", self._wakeups.wake)
         schedules.at(settings.daemon.full_look, "full look", self._wakeups.wake)
+        if settings.keep.tidy is not None:
+            schedules.at(settings.keep.tidy, TIDY, lambda name: self._wakeups.wake(ask_to_tidy(self._base, name)))
         return schedules
 
     async def _beat(self) -> None:
-        """Tell systemd that the loop turns: a hang of the loop is a hang of the daemon."""
+        """Tell systemd, and whoever looks at the home, that the loop turns: a hang of the loop is one of the daemon."""
         seconds = watchdog_seconds()
-        while seconds is not None:
-            self._notifier.alive()
-            await asyncio.sleep(seconds)
+        while True:
+            beat(self._settings.home)
+            if seconds is not None:
+                self._notifier.alive()
+            await asyncio.sleep(min(seconds or BEAT_SECONDS, BEAT_SECONDS))
 
     def _note_policies(self) -> None:
         """Let the ledger know which policies are in force, when they are not the ones it last knew."""

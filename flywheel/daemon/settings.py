@@ -14,10 +14,13 @@ from flywheel.bootstrap.teachers import Teacher, check_staff
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
 from flywheel.core.routing import ModelName, Origin
+from flywheel.core.traces import TelemetrySection
 from flywheel.core.training import Base
 from flywheel.core.turns import Sharing
-from flywheel.sources.bootstraps import BOOTSTRAP
-from flywheel.sources.registries import KINDS, SourceSettings
+from flywheel.daemon.keep_settings import KeepSection
+from flywheel.daemon.notification_settings import NotifySettings
+from flywheel.daemon.web_settings import WebSection
+from flywheel.sources.settings import BOOTSTRAP, SOURCES, SourceSettings
 from flywheel.train.preflights import FINDINGS
 
 PLACES = ("~/.config/flywheel/flywheel.toml", "/etc/flywheel/flywheel.toml")
@@ -62,6 +65,7 @@ class GatewaySection(Frozen):
     check_seconds: float = Field(default=5, gt=0)
     connect_timeout: float = Field(default=5, gt=0)
     drain_seconds: float = Field(default=30, ge=0)
+    handover_seconds: float = Field(default=600, ge=0)
 
     @field_validator("socket")
     @classmethod
@@ -80,6 +84,8 @@ class DaemonSection(Frozen):
     job_hours: float = Field(default=24, gt=0)
     job_attempts: int = Field(default=5, ge=1)
     nice: int = Field(default=10, ge=0, le=19)
+    stuck_hours: float = Field(default=48, gt=0)
+    failing_minutes: float = Field(default=10, gt=0)
 
 
 class PreflightSection(Frozen):
@@ -201,6 +207,10 @@ class Settings(BaseSettings):
     llama: LlamaSection | None = None
     daemon: DaemonSection = DaemonSection()
     executor: ExecutorSection = ExecutorSection()
+    notify: tuple[NotifySettings, ...] = ()
+    web: WebSection = WebSection()
+    keep: KeepSection = KeepSection()
+    telemetry: TelemetrySection = TelemetrySection()
 
     @field_validator("home", "policies", "train_python")
     @classmethod
@@ -214,11 +224,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        names = [source.name for source in self.sources]
-        if len(set(names)) != len(names):
-            msg = "two sources have the same name"
-            raise ValueError(msg)
-        if BOOTSTRAP in names:
+        for what, named in (("sources", self.sources), ("notifications", self.notify)):
+            names = [one.name for one in named]
+            if len(set(names)) != len(names):
+                msg = f"two {what} have the same name"
+                raise ValueError(msg)
+        if BOOTSTRAP in {source.name for source in self.sources}:
             msg = f"{BOOTSTRAP!r} is what a cold start made: give the source another name"
             raise ValueError(msg)
         return self
@@ -301,7 +312,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SettingsError(
-            f"there is no settings file {path}", "name one with --config, or make it: docs/settings.md"
+            f"there is no settings file {path}", "name one with --config, or let `flywheel init` write it"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}", "it must be a readable UTF-8 TOML file") from error
@@ -311,7 +322,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _first(error: ValidationError) -> str:
     found = error.errors()[0]
-    kinds = {kind.model_fields["kind"].default for kind in KINDS} if found["loc"][:1] == ("sources",) else set()
+    kinds = {kind.model_fields["kind"].default for kind in SOURCES} if found["loc"][:1] == ("sources",) else set()
     where = ".".join(str(part) for part in found["loc"] if part not in kinds) or "settings"
     if found["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(found["loc"][-1]), _known_words(), n=1)
@@ -323,7 +334,7 @@ def _known_words() -> list[str]:
     sections: tuple[type[BaseModel], ...] = (
         Settings,
         BaseModelSettings,
-        *KINDS,
+        *SOURCES,
         ServerSettings,
         Teacher,
         GatewaySection,
@@ -333,5 +344,9 @@ def _known_words() -> list[str]:
         LlamaSection,
         DaemonSection,
         ExecutorSection,
+        NotifySettings,
+        WebSection,
+        KeepSection,
+        TelemetrySection,
     )
     return [name for section in sections for name in section.model_fields]

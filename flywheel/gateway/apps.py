@@ -18,6 +18,7 @@ from flywheel.gateway.holds import Holds
 from flywheel.gateway.keyrings import Keyring
 from flywheel.gateway.keys import KeyFile
 from flywheel.gateway.listings import list_models, show_health, show_routing
+from flywheel.gateway.metrics import add_metrics
 from flywheel.gateway.ollama_doors import add_ollama
 from flywheel.gateway.passages import pass_through
 from flywheel.gateway.relays import Relay
@@ -26,6 +27,7 @@ from flywheel.gateway.settings import GatewaySettings
 from flywheel.gateway.stations import STATION, Station
 from flywheel.gateway.upstreams import Upstreams, client_session
 from flywheel.gateway.wires import Wires
+from flywheel.proc.telemetry import open_tracer
 
 Context = Callable[[web.Application], AsyncIterator[None]]
 
@@ -45,6 +47,8 @@ def build_app(settings: GatewaySettings, *, clock: Clock | None = None, capture_
     app.router.add_post("/v1/embeddings", answer_uncaptured)
     app.router.add_get("/v1/models", list_models, allow_head=False)
     app.router.add_get("/health", show_health)
+    app.router.add_get("/healthz", show_health)
+    add_metrics(app.router)
     app.router.add_get("/flywheel/routing", show_routing)
     app.router.add_route("*", "/v1/{rest:.*}", pass_through)
     add_ollama(app.router)
@@ -56,12 +60,14 @@ def _parts(settings: GatewaySettings, clock: Clock, *, capture_apart: bool) -> C
         routes = RoutingTable(settings.routing_file, settings.first_routing())
         routes.refresh()  # before the first request, not a moment after it
         door = Door(settings, Keyring(KeyFile(settings.key_file), clock), clock)
+        tracer = open_tracer(settings.telemetry, "flywheel-gateway")
         capture = _capture(settings, clock, apart=capture_apart)
         async with client_session(settings) as session:
             healths = Healths(clock)
             wires = Wires(settings.connect_timeout)
             upstreams, holds = Upstreams(wires, session, healths), Holds(routes, clock)
             app[STATION] = Station(settings, clock, routes, upstreams, Relay(clock), capture, holds, door)
+            app[STATION].tracer = tracer
             async with _beside(
                 routes.follow(), healths.watch(session, lambda: routes.current.upstreams, settings.check_seconds)
             ):
@@ -70,6 +76,7 @@ def _parts(settings: GatewaySettings, clock: Clock, *, capture_apart: bool) -> C
             wires.close()
         if capture is not None:
             await asyncio.to_thread(capture.close)
+        await asyncio.to_thread(tracer.close)
 
     return context
 

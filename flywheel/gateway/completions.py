@@ -7,6 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from flywheel.core.routing import Fallback
+from flywheel.core.traces import Span
 from flywheel.gateway.answers import Response
 from flywheel.gateway.arms import choose
 from flywheel.gateway.asks import Ask, Reply, openai_ask, uncaptured_ask
@@ -15,6 +16,7 @@ from flywheel.gateway.headers import header_text
 from flywheel.gateway.holds import Ticket, is_no_answer
 from flywheel.gateway.relays import UpstreamLostError
 from flywheel.gateway.sessions import session_of
+from flywheel.gateway.spans import end_span
 from flywheel.gateway.stations import STATION, Station
 from flywheel.gateway.upstreams import NOT_READY, UnreachableError, in_order
 
@@ -54,6 +56,7 @@ class _Trip:
     """One call's way through the gateway, under the routing that was in force when it set out."""
 
     exchange: Exchange
+    span: Span
 
     def __init__(self, station: Station, request: web.Request, ask: Ask, ticket: Ticket) -> None:
         self._station = station
@@ -104,6 +107,7 @@ class _Trip:
             receipt=Receipt(keep=self._station.settings.body_limit if kept else 0),
             captured=kept,
         )
+        self.span = self._station.tracer.begin("gateway.call", headers)
 
     async def run(self) -> web.StreamResponse:
         """Return the answer of the arm, else of the base model, else say that there is none."""
@@ -127,9 +131,12 @@ class _Trip:
             return None
 
     def capture(self) -> None:
-        """Hand what is known of the call to the capture."""
+        """Count the call, and hand what is known of it to the capture."""
+        ended = self._station.clock.monotonic()
+        self._station.meter.call_ended(self.exchange, ended, self._ticket.held)
+        end_span(self.span, self.exchange, self._ticket.held)
         if self._station.capture is not None and self.exchange.captured:
-            self._station.capture.offer(self.exchange.row(self._station.clock.monotonic()))
+            self._station.capture.offer(self.exchange.row(ended))
             self._station.mirrors.consider(
                 self._station, self.exchange, lambda model: self._ask.outgoing(self._request, model)
             )
@@ -146,6 +153,7 @@ class _Trip:
 
     async def _open(self, origins: Sequence[str]) -> Response:
         outgoing = self._ask.outgoing(self._request, self.exchange.model)
+        self.span.carry(outgoing.headers)
         # An adapter that one server lost may still be at another: only then does the base stand in.
         elsewhere = _NOT_HERE if self._can_fall_back() else NOT_READY
         return await self._station.upstreams.open(outgoing, in_order(origins, self.exchange.session.key), elsewhere)

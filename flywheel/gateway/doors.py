@@ -18,7 +18,7 @@ from flywheel.gateway.settings import GatewaySettings
 log = structlog.get_logger(__name__)
 
 ANYBODY = ""
-_ABOUT_US = "/flywheel/"
+_ABOUT_US = ("/flywheel/", "/metrics")
 _RETRY_SECONDS = "1"
 _SECONDS_BETWEEN_COMPLAINTS = 5.0
 
@@ -72,9 +72,14 @@ class Door:
         if not self._inside[who]:
             del self._inside[who]
 
+    @property
+    def refused(self) -> dict[str, int]:
+        """Return how many requests were refused, by the status they got."""
+        return dict(self._refused)
+
     def tell(self) -> dict[str, object]:
         """Return what the door can say of itself, without anybody's name."""
-        return {"asks_for_keys": self._asks(), "refused": {str(status): n for status, n in self._refused.items()}}
+        return {"asks_for_keys": self._asks(), "refused": self.refused}
 
     def _asks(self) -> bool:
         return bool(self._keyring) or self._exposed

@@ -13,7 +13,8 @@ from flywheel.gateway.stations import STATION
 
 log = structlog.get_logger(__name__)
 
-_OPEN = "/health"  # what watches the process has no key, and a busy gateway is not a sick one
+#: What watches the process has no key, and a busy gateway is not a sick one.
+_OPEN = frozenset({"/health", "/healthz", "/readyz"})
 
 
 @web.middleware
@@ -21,11 +22,12 @@ async def at_the_door(request: web.Request, handler: Handler) -> web.StreamRespo
     """Let the request in, or refuse it before its body is read; nothing that goes wrong behind stays unlogged."""
     station = request.app[STATION]
     in_flight, door = station.in_flight, station.door
-    who = ANYBODY if request.path == _OPEN else door.admit(request, in_flight.total)
+    who = ANYBODY if request.path in _OPEN else door.admit(request, in_flight.total)
     if isinstance(who, web.Response):
         return ollama_shaped(request, who)
     in_flight.came()
     door.came_in(who)
+    response: web.StreamResponse | None = None
     try:
         response = await handler(request)
     except web.HTTPException as error:
@@ -36,4 +38,5 @@ async def at_the_door(request: web.Request, handler: Handler) -> web.StreamRespo
     finally:
         in_flight.left()
         door.went_out(who)
+        station.meter.request_ended(request.path, None if response is None else response.status)
     return ollama_shaped(request, response)

@@ -54,6 +54,7 @@ class Holds:
         self._there = _There(self)
         self.at_servers = 0
         self.fallbacks = 0
+        self.elsewhere: dict[str, int] = {}  # at the gateway before, which is about to end
 
     def ticket(self) -> Ticket:
         """Take note of a call that has just come."""
@@ -100,14 +101,15 @@ class Holds:
     def tell(self) -> dict[str, object]:
         """Return what the daemon asks about."""
         now = self._clock.monotonic()
-        quiet = 0.0 if self.at_servers or self._waiting else now - self._last_call
-        return {
+        there = {
             "at_servers": self.at_servers,
             "held": len(self._waiting),
             "overdue": sum(ticket.overdue for ticket in self._waiting),
             "fallbacks": self.fallbacks,
-            "quiet_seconds": round(quiet, 3),
         }
+        told = {name: count + self.elsewhere.get(name, 0) for name, count in there.items()}
+        quiet = 0.0 if told["at_servers"] or told["held"] else now - self._last_call
+        return {**told, "quiet_seconds": round(quiet, 3)}
 
     def _hold(self) -> Hold | None:
         return self._routes.current.hold

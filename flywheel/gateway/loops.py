@@ -2,27 +2,20 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
 
 import uvloop
 
-from flywheel.gateway.run import serve_gateway
+from flywheel.gateway.run import Words, serve_gateway
 from flywheel.gateway.settings import GatewaySettings
 
 # A request leaves no cycles behind: looking for some every 700 objects, as Python does, took a tenth of its time.
 _COLLECT_AFTER = (10_000, 20, 50)
 
 
-def run_gateway(settings: GatewaySettings, on_ready: Callable[[], None] | None = None) -> None:
+def run_gateway(settings: GatewaySettings, *, words: Words | None = None, beat: float | None = None) -> None:
     """Serve until told to stop, as `serve_gateway` does, in a process of its own."""
-
-    def ready() -> None:
-        _settle()
-        if on_ready is not None:
-            on_ready()
-
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve_gateway(settings, on_ready=ready))
+        runner.run(serve_gateway(settings, on_ready=_settle, words=words, beat=beat))
 
 
 def _settle() -> None:

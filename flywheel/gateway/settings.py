@@ -9,12 +9,14 @@ from pydantic import Field, StringConstraints, model_validator
 from flywheel.core.errors import SettingsError
 from flywheel.core.frozen import Frozen
 from flywheel.core.routing import Alias, Arm, ModelName, Origins, Routing
+from flywheel.core.traces import TelemetrySection
 from flywheel.gateway.keys import gateway_key_file
 
 _MIB = 1024 * 1024
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can knock at an address."""
     if host == "localhost":
         return True
     try:
@@ -48,7 +50,9 @@ class GatewaySettings(Frozen):
     capture_limit: Annotated[int, Field(gt=0)] = 4096 * _MIB
     capture_days: Annotated[float, Field(gt=0, le=36500)] = 90.0
     connect_timeout: Annotated[float, Field(gt=0)] = 5.0
+    telemetry: TelemetrySection = TelemetrySection()
     drain_seconds: Annotated[float, Field(ge=0)] = 30.0
+    handover_seconds: Annotated[float, Field(ge=0)] = 600.0
 
     @model_validator(mode="after")
     def _listens_somewhere(self) -> Self:
@@ -59,7 +63,7 @@ class GatewaySettings(Frozen):
     @property
     def is_exposed(self) -> bool:
         """Tell whether it listens where others than this machine can knock."""
-        return bool(self.host) and not _is_loopback(self.host)
+        return bool(self.host) and not is_loopback(self.host)
 
     @property
     def key_file(self) -> Path:

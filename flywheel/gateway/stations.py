@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from flywheel.core.clocks import Clock
+from flywheel.core.traces import NO_TRACER, Tracer
 from flywheel.gateway.captures import CaptureWriter
 from flywheel.gateway.doors import Door
 from flywheel.gateway.holds import Holds
+from flywheel.gateway.meters import Meter
 from flywheel.gateway.mirrors import Mirrors
 from flywheel.gateway.relays import Relay
 from flywheel.gateway.routes import RoutingTable
@@ -24,6 +26,7 @@ class InFlight:
     def __init__(self) -> None:
         """Begin with none."""
         self.total = 0
+        self.elsewhere: dict[str, int] = {}  # at the gateway before, which is about to end
         self._models: Counter[str] = Counter()
         self._none = asyncio.Event()
         self._none.set()
@@ -45,7 +48,7 @@ class InFlight:
 
     def models(self) -> dict[str, int]:
         """Return the count of each model that has any."""
-        return dict(self._models)
+        return dict(self._models + Counter(self.elsewhere)) if self.elsewhere else dict(self._models)
 
     async def end(self, seconds: float) -> int:
         """Wait until nothing is on its way, at most `seconds`; return how many requests are left."""
@@ -90,6 +93,8 @@ class Station:
     door: Door
     in_flight: InFlight = field(default_factory=InFlight)
     mirrors: Mirrors = field(default_factory=Mirrors)
+    meter: Meter = field(default_factory=Meter)
+    tracer: Tracer = NO_TRACER
     draining: bool = False
 
 

@@ -6,6 +6,7 @@ from flywheel.core.intents import INTENTS
 from flywheel.core.lines import Line
 from flywheel.core.training import LEARNED_FROM
 from flywheel.policy.guardrails import Guardrail, PolicySet
+from flywheel.policy.line_facts import facts_of_line
 from flywheel.policy.remedies import Remedy
 from flywheel.policy.words import counted, hint, quoted
 
@@ -53,23 +54,11 @@ def _about_remedy(remedy: Remedy, line: Line) -> tuple[str, ...]:
 
 
 def _about_intent(kind: str, line: Line, policies: PolicySet) -> tuple[str, ...]:
-    fixed = _fixed_facts(line)
+    fixed = facts_of_line(line)
     guarding = [each for each in policies.guardrails if kind in each.guards and _may_apply(each, fixed)]
     if not guarding:
         return ()
     return (f"{kind} ({INTENTS[kind]}):", *(f"  {_rule(each, fixed)}" for each in guarding))
-
-
-def _fixed_facts(line: Line) -> Facts:
-    return {
-        "line.is_planning": line.planning,
-        "line.minimum_examples": line.least_examples,
-        "line.minimum_judgements": line.dataset.minimum_judgements,
-        "line.minimum_pairs": line.dataset.minimum_pairs,
-        "line.technique": line.train.technique,
-        "line.rung": line.rung,
-        "line.runs_per_day": line.train.runs_per_day,
-    }
 
 
 def _may_apply(guardrail: Guardrail, fixed: Facts) -> bool:

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from flywheel.core.errors import PermanentError, ResourceError
@@ -40,7 +41,8 @@ def launch(argv: Sequence[str], folder: Path, env: Mapping[str, str], nice: int 
             raise ResourceError(f"another process is at work in {folder.name}", delay=1)
         child = _spawn(argv, folder, env, lock.fileno())
     if nice:
-        os.setpriority(os.PRIO_PROCESS, child.pid, nice)
+        with suppress(PermissionError):  # under the shipped unit the slice's weight takes its place
+            os.setpriority(os.PRIO_PROCESS, child.pid, nice)
     return child
 
 

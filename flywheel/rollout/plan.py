@@ -10,7 +10,7 @@ from typing import Any
 from flywheel.core.contests import Contest
 from flywheel.core.facts import Value
 from flywheel.core.intents import Intent
-from flywheel.core.releases import ReleaseState
+from flywheel.core.releases import ReleaseState, approval_words
 from flywheel.core.requests import Request
 from flywheel.core.rooms import Plan, Proposal
 from flywheel.rollout.answers import Refusal, Step, Wait, answer, contest_words, stops
@@ -78,7 +78,7 @@ def _canary(here: LineSituation, canary: Standing, now: datetime) -> tuple[list[
     if verdict.choice == "go_on":
         return _raise(here, canary, verdict), waits
     if verdict.choice == "promote" and here.rollout.approval and not canary.release.approved:
-        return [], [*waits, f"{canary.name} waits for a person: `flywheel adapters approve {canary.name}`"]
+        return [], [*waits, approval_words(canary.name)]
     kind = {"promote": "rollout.promote_adapter", "roll_back": "rollout.roll_back_adapter"}[verdict.choice]
     return [_step(here, canary, kind, verdict.sentence, canary.release.seq)], waits
 

@@ -31,27 +31,37 @@ def unix_listener(place: Place) -> Iterator[socket.socket]:
 
     Raises SettingsError when there can be none at that path, ConflictError when somebody listens there.
     """
+    listener = listening(place)
+    inode = place.path.stat().st_ino
+    try:
+        yield listener
+    finally:
+        listener.close()
+        remove(place.path, inode)
+
+
+def listening(place: Place) -> socket.socket:
+    """Return what `unix_listener` gives; whoever takes it removes the file in the end."""
     path, mend = place.path, f"set {place.path_setting}"
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise SettingsError(f"the path of a socket is at most {_LONGEST_PATH} bytes: {path}", mend)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         _clear(place)
-        listener = _bound(path, grp.getgrnam(place.group).gr_gid if place.group else None)
+        return _bound(path, grp.getgrnam(place.group).gr_gid if place.group else None)
     except LookupError as error:
         raise SettingsError(
             f"there is no group {place.group}", f"set {place.group_setting} to one that is there"
         ) from error
     except OSError as error:
         raise ConflictError(f"no socket at {path}: {error.strerror or error}", mend) from error
-    inode = path.stat().st_ino
-    try:
-        yield listener
-    finally:
-        listener.close()
-        with contextlib.suppress(OSError):
-            if path.stat().st_ino == inode:
-                path.unlink()
+
+
+def remove(path: Path, inode: int) -> None:
+    """Remove a socket's file, unless somebody else has one there by now."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_ino == inode:
+            path.unlink()
 
 
 def _bound(path: Path, group: int | None) -> socket.socket:

@@ -15,8 +15,8 @@ from flywheel.sources.assignments import MADE_FOR
 from flywheel.sources.connections import WatchedDatabase
 from flywheel.sources.labels import judge
 from flywheel.sources.readings import Batch, PendingTasks, Refusal, TaskReading
+from flywheel.sources.settings import BOOTSTRAP
 
-BOOTSTRAP = "bootstrap"
 TASKS_A_BATCH = 1000
 BYTES_A_BATCH = 16_000_000  # about what one batch may hold in memory
 

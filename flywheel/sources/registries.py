@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated
-
-from pydantic import Field
 
 from flywheel.core.clocks import Clock, SystemClock
 from flywheel.sources.clean_rooms import CleanRoomReader
@@ -18,13 +15,12 @@ from flywheel.sources.settings import (
     GenericSource,
     OpencodeSource,
     Source,
+    SourceSettings,
     ToolEventsSource,
 )
 from flywheel.sources.tool_events import ToolEventsReader
 
-SourceSettings = Annotated[
-    GenericSource | CleanRoomSource | OpencodeSource | FleetSource | ToolEventsSource, Field(discriminator="kind")
-]
+__all__ = ["KINDS", "SourceSettings", "reader_of"]
 
 KINDS: Mapping[type[Source], Callable[..., Reader]] = MappingProxyType(
     {

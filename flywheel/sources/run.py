@@ -18,7 +18,7 @@ from flywheel.core.intents import Intent
 from flywheel.core.lines import Line
 from flywheel.core.rooms import Plan
 from flywheel.sources.assignments import assign, selection_digest, selects
-from flywheel.sources.bootstraps import BOOTSTRAP, BootstrapReader
+from flywheel.sources.bootstraps import BootstrapReader
 from flywheel.sources.capture_joins import CaptureJoins, Claimed, Found
 from flywheel.sources.captures import CaptureBatch, CaptureReader
 from flywheel.sources.facts import Situation, SourceSituation
@@ -27,6 +27,7 @@ from flywheel.sources.problems import SourceProblemError
 from flywheel.sources.readings import Batch, Reader, Refusal
 from flywheel.sources.redactions import without_personal
 from flywheel.sources.registries import SourceSettings, reader_of
+from flywheel.sources.settings import BOOTSTRAP
 from flywheel.store import ledger, pending_tasks, source_marks
 from flywheel.store.captured_calls import keep_calls
 from flywheel.store.counters import add_to_counter, cursor, move_cursor

@@ -1,11 +1,13 @@
 """What the person says about a source. One class a kind; the kinds are a closed registry in `registries`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from flywheel.core.frozen import Frozen
+
+BOOTSTRAP = "bootstrap"  # the name of the built-in source: what a cold start made
 
 
 class Source(Frozen):
@@ -74,3 +76,10 @@ class ToolEventsSource(Source):
     kind: Literal["tool-events"] = "tool-events"
     rollback_days: float = Field(default=7, ge=0)
     minimum_quality: float = Field(default=0.8, ge=0, le=1)
+
+
+SOURCES: tuple[type[Source], ...] = (GenericSource, CleanRoomSource, OpencodeSource, FleetSource, ToolEventsSource)
+
+SourceSettings = Annotated[
+    GenericSource | CleanRoomSource | OpencodeSource | FleetSource | ToolEventsSource, Field(discriminator="kind")
+]

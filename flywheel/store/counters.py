@@ -1,18 +1,18 @@
 """Counters kept up in the transaction that changes what they count, and schedule keys that fire once."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from flywheel.store.stores import insert_new
+from flywheel.store.stores import insert_into, insert_new
 from flywheel.store.tables import CounterRow, CursorRow, ScheduleRow
 
 
 def add_to_counter(session: Session, scope: str, name: str, amount: int) -> None:
     """Add to a counter, making it when it is not there."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    made = insert(CounterRow).values(scope=scope, name=name, value=amount)
+    made = insert_into(session, CounterRow).values(scope=scope, name=name, value=amount)
     total = col(CounterRow.value) + made.excluded.value
     session.connection().execute(made.on_conflict_do_update(index_elements=["scope", "name"], set_={"value": total}))
 
@@ -33,6 +33,12 @@ def move_cursor(session: Session, source: str, body: dict[str, object]) -> None:
     """Record how far a source was read, in the transaction that stores what was read."""
     session.merge(CursorRow(source=source, body=body))
     session.flush()
+
+
+def keep_cursors(session: Session, prefix: str, names: Collection[str]) -> None:
+    """Forget every cursor that begins with a prefix, but these."""
+    begins = col(CursorRow.source).startswith(prefix, autoescape=True)
+    session.connection().execute(delete(CursorRow).where(begins, col(CursorRow.source).not_in(names)))
 
 
 def fire_once(session: Session, key: str, at: datetime) -> bool:

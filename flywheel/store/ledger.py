@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from flywheel.core.events import Event
+from flywheel.store.prefixes import begins
 from flywheel.store.tables import LedgerRow
 
 
@@ -29,6 +30,12 @@ def event_by_seq(session: Session, seq: int) -> Event | None:
     """Return one event."""
     row = session.get(LedgerRow, seq)
     return _event(row) if row else None
+
+
+def events_by_seq(session: Session, seqs: Sequence[int]) -> tuple[Event, ...]:
+    """Return a few events, newest first."""
+    query = select(LedgerRow).where(col(LedgerRow.seq).in_(list(seqs))).order_by(col(LedgerRow.seq).desc())
+    return tuple(_event(row) for row in session.exec(query).all())
 
 
 def events(
@@ -77,6 +84,6 @@ def _event(row: LedgerRow) -> Event:
 
 def subjects_like(session: Session, name: str) -> list[str]:
     """Return the subjects that are, or begin with, a name."""
-    begin = col(LedgerRow.subject).startswith(name, autoescape=True)
+    begin = begins(session, col(LedgerRow.subject), name)
     query = select(LedgerRow.subject).distinct().where(begin).order_by(LedgerRow.subject)
     return list(session.exec(query.limit(50)).all())  # in order: the name itself comes before what it only begins

@@ -10,6 +10,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from flywheel.core.frozen import Frozen
 from flywheel.store import tables as t
+from flywheel.store.prefixes import begins
 
 
 class Noun(Frozen):
@@ -77,7 +78,7 @@ def find_rows(session: Session, noun: str, name: str) -> list[dict[str, Any]]:
     spec = NOUNS[noun]
     column = col(getattr(spec.table, spec.key))
     exact = session.exec(select(spec.table).where(column == name)).all()
-    found = exact or session.exec(select(spec.table).where(column.startswith(name, autoescape=True)).limit(10)).all()
+    found = exact or session.exec(select(spec.table).where(begins(session, column, name)).limit(10)).all()
     return [row.model_dump(mode="json") for row in found]
 
 

@@ -15,9 +15,8 @@ from flywheel.core.errors import SettingsError
 def migrate(engine: Engine) -> None:
     """Create or upgrade the schema; refuse a store that a newer flywheel wrote."""
     config = _config()
-    head = ScriptDirectory.from_config(config).get_current_head()
     with engine.connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == head:
+        if MigrationContext.configure(connection).get_current_revision() == newest():
             return
     with engine.execution_options(flywheel_begin="BEGIN IMMEDIATE").begin() as connection:
         config.attributes["connection"] = connection
@@ -27,6 +26,18 @@ def migrate(engine: Engine) -> None:
             raise SettingsError(
                 f"the store was written by another version of flywheel: {error}", "install the newer version again"
             ) from error
+
+
+def is_current(engine: Engine) -> bool:
+    """Tell whether a store has the schema of this version, without changing anything."""
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    return found == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def newest() -> str | None:
+    """Return the revision that `migrate` leads to."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:

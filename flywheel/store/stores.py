@@ -14,6 +14,7 @@ from sqlmodel import Session, SQLModel
 
 from flywheel.core.errors import CorruptError, FlywheelError, ResourceError, SettingsError, UnavailableError
 from flywheel.core.steps import Steps
+from flywheel.store.revisions import is_current
 
 PRAGMAS = (
     "PRAGMA busy_timeout = 10000",  # another short transaction is waited for, never reported
@@ -72,12 +73,13 @@ def make_engine(url: str) -> Engine:
 
 def open_store(url: str, steps: Steps | None = None) -> Store:
     """Open the store, creating or migrating its schema first."""
-    from flywheel.store.migrating import migrate  # alembic costs 10 MB that only opening needs
-
     engine = make_engine(url)
     _make_parent(url)
     with _translated():
-        migrate(engine)
+        if not is_current(engine):
+            from flywheel.store.migrating import migrate  # alembic costs 10 MB and a third of a command's start
+
+            migrate(engine)
     return Store(engine, steps)
 
 
@@ -90,10 +92,14 @@ def insert_new(session: Session, table: type[SQLModel], rows: Sequence[Mapping[s
     """Insert the rows that are not there yet by any unique key; return how many were new."""
     if not rows:
         return 0
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(table).on_conflict_do_nothing()
+    statement = insert_into(session, table).on_conflict_do_nothing()
     return sum(session.connection().execute(statement, dict(row)).rowcount for row in rows)
+
+
+def insert_into(session: Session, table: type[SQLModel]) -> Any:
+    """Return an insert that can say what happens where a key is taken, in the words of the session's database."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    return insert(table)
 
 
 @contextmanager

@@ -147,7 +147,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Only the list of models."""
-        data = json.dumps({"object": "list", "data": [{"id": "base", "object": "model"}]}).encode()
+        data = json.dumps({"object": "list", "data": [{"id": "base", "object": "model", "owned_by": "vllm"}]}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
@@ -337,23 +337,27 @@ class House:
 
     def project(self, name: str) -> Path:
         """A repository with a wrong function and a test that says so."""
-        folder = self.home / "projects" / name
-        folder.mkdir(parents=True)
-        (folder / "calc.py").write_text("def add(a, b):\n    return a - b\n")
-        (folder / "test_calc.py").write_text(
-            "import unittest\nfrom calc import add\n\n\nclass Adding(unittest.TestCase):\n"
-            "    def test_it(self):\n        self.assertEqual(add(2, 3), 5)\n"
-        )
-        git = ("git", "-c", "user.name=dev", "-c", "user.email=dev@localhost", "-C", str(folder))
-        for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "one")):
-            subprocess.run([*git, *arguments], check=True, capture_output=True)
-        return folder
+        return made_project(self.home / "projects" / name)
 
     def close(self) -> None:
         """End everything."""
         self.client.close()
         self.processes.stop()
         self.upstream.close()
+
+
+def made_project(folder: Path) -> Path:
+    """A repository with a wrong function and a test that says so."""
+    folder.mkdir(parents=True)
+    (folder / "calc.py").write_text("def add(a, b):\n    return a - b\n")
+    (folder / "test_calc.py").write_text(
+        "import unittest\nfrom calc import add\n\n\nclass Adding(unittest.TestCase):\n"
+        "    def test_it(self):\n        self.assertEqual(add(2, 3), 5)\n"
+    )
+    git = ("git", "-c", "user.name=dev", "-c", "user.email=dev@localhost", "-C", str(folder))
+    for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "one")):
+        subprocess.run([*git, *arguments], check=True, capture_output=True)
+    return folder
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def test_it_starts_waits_and_leaves_in_order(world: World) -> None:
     time.sleep(2)
     assert rss_mb(daemon.pid) < 120
     told = world.run("status")
-    assert "running" in told
+    assert "the daemon is at work" in told
     assert LINE in told
     assert world.stop_daemon() == 0
     assert [event.kind for event in world.events("daemon.started", "daemon.stopped")] == [

@@ -1,14 +1,13 @@
 """`flywheel reports compare` and `flywheel train --ablate`, as a person types them."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from cli_house import write_settings
 
-from flywheel.cli.main import main
 from flywheel.core.training import AdapterManifest, Hyperparameters, TrainSpec
 from flywheel.core.verdicts import Report, Verdict
 from flywheel.store.reports import StoredReport, record_report
@@ -17,14 +16,6 @@ from flywheel.store.runs import record_adapter, start_run
 from flywheel.store.stores import Store, open_store, sqlite_url
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-class Said(NamedTuple):
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
 
 
 def add(store: Store, number: int, rank: int, gain: float | None) -> None:
@@ -48,32 +39,11 @@ def add(store: Store, number: int, rank: int, gain: float | None) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """Return the settings of a home with two runs that differ in their rank, one of them measured."""
-    (tmp_path / "base").mkdir()
-    config = tmp_path / "flywheel.toml"
-    config.write_text(
-        f'home = "{tmp_path}"\nlines = ["tool-calling"]\n[bases.main]\npath = "{tmp_path / "base"}"\nserved_as = "m"\n'
-        '[[servers]]\nurl = "http://127.0.0.1:1"\n[[sources]]\nname = "agent"\nkind = "generic"\n'
-        f'path = "{tmp_path / "agent.db"}"\n'
-    )
+    config = write_settings(tmp_path)
     with open_store(sqlite_url(tmp_path / "flywheel.db")) as store:
         add(store, 1, 32, 0.1234567)
         add(store, 2, 64, None)
     return config
-
-
-@pytest.fixture
-def say(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in this process."""
-
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["flywheel", *arguments, "--config", str(home)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return Said(int(left.value.code or 0), said.out, said.err)
-
-    return run
 
 
 def test_adapters_stand_beside_each_other(say: Any) -> None:

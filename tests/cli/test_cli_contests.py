@@ -1,14 +1,12 @@
 """`flywheel adapters compare`, as a person types it."""
 
 import json
-import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from flywheel.cli.main import main
 from flywheel.core.clocks import SystemClock
 from flywheel.core.contests import Contest
 from flywheel.core.events import Event
@@ -22,42 +20,10 @@ LINE = "tool-calling"
 ONE, TWO = f"{LINE}@1", f"{LINE}@2"
 
 
-class Said(NamedTuple):
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Return the settings of a home with an empty store."""
-    (tmp_path / "base").mkdir()
-    config = tmp_path / "flywheel.toml"
-    config.write_text(
-        f'home = "{tmp_path}"\nlines = ["{LINE}"]\n[bases.main]\npath = "{tmp_path / "base"}"\nserved_as = "m"\n'
-        '[[servers]]\nurl = "http://127.0.0.1:1"\n[[sources]]\nname = "agent"\nkind = "generic"\n'
-        f'path = "{tmp_path / "agent.db"}"\n'
-    )
-    open_store(sqlite_url(tmp_path / "flywheel.db")).close()
-    return config
-
-
-@pytest.fixture
-def say(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def say(home: Path, typed: Any) -> Any:
     """Run the command in this process; nobody answers, so that it never waits."""
-
-    def run(*arguments: str) -> Said:
-        command = ["flywheel", "adapters", "compare", *arguments, "--wait", "0", "--config", str(home)]
-        monkeypatch.setattr(sys, "argv", command)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return Said(int(left.value.code or 0), said.out, said.err)
-
-    return run
+    return lambda *arguments: typed("adapters", "compare", *arguments, "--wait", "0", "--config", home)
 
 
 @pytest.fixture

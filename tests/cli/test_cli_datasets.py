@@ -3,16 +3,15 @@
 import asyncio
 import json
 import os
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from cli_house import Said
 
-from flywheel.cli.main import main
 from flywheel.core.clocks import ManualClock
 from flywheel.core.lines import DatasetPlan, Line, Trigger
 from flywheel.core.outcomes import Label, Labelled, Message, Outcome, Signal
@@ -30,14 +29,6 @@ LINE = Line(name="tool-calling", why="w", base="main", trigger=Trigger(fresh_exa
 SECRET = "gh" + "p_" + "aB3dE6gH9" * 4
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _WORDS = "alpha beta gamma delta omega sigma kappa theta lambda zeta".split()  # noqa: SIM905 - words apart enough
-
-
-class Said(NamedTuple):
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
 
 
 def outcome(number: int, label: Label = Label.POSITIVE, **values: Any) -> Outcome:
@@ -88,17 +79,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+def say(typed: Any, tmp_path: Path) -> Any:
     """Run a command in this process, with the settings where they are."""
 
     def run(*arguments: str | Path, config: bool = True) -> Said:
-        more = ["--config", str(tmp_path / "flywheel.toml")] if config else []
-        monkeypatch.setattr(sys, "argv", ["flywheel", *map(str, arguments), *more])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        told = capsys.readouterr()
-        return Said(int(left.value.code or 0), told.out, told.err)
+        return typed(*arguments, *(["--config", tmp_path / "flywheel.toml"] if config else []))
 
     return run
 

@@ -1,14 +1,13 @@
 """`flywheel adapters list | show | prune`, as a person types them."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from cli_house import write_settings
 
-from flywheel.cli.main import main
 from flywheel.cli.registries import success_row, success_words
 from flywheel.core.events import Event
 from flywheel.core.releases import ReleaseState
@@ -25,14 +24,6 @@ from flywheel.store.tables import OutcomeRow, ReportRow
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LINE = "tool-calling"
-
-
-class Said(NamedTuple):
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
 
 
 def publish(store: Store, home: Path, number: int) -> str:
@@ -81,13 +72,7 @@ def promote(store: Store, name: str) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """Return the settings of a home with an active version that was used, and one that was rejected."""
-    (tmp_path / "base").mkdir()
-    config = tmp_path / "flywheel.toml"
-    config.write_text(
-        f'home = "{tmp_path}"\nlines = ["{LINE}"]\n[bases.main]\npath = "{tmp_path / "base"}"\nserved_as = "m"\n'
-        '[[servers]]\nurl = "http://127.0.0.1:1"\n[[sources]]\nname = "agent"\nkind = "generic"\n'
-        f'path = "{tmp_path / "agent.db"}"\n'
-    )
+    config = write_settings(tmp_path)
     with open_store(sqlite_url(tmp_path / "flywheel.db")) as store:
         first, second = publish(store, tmp_path, 1), publish(store, tmp_path, 2)
         promote(store, first)
@@ -96,21 +81,6 @@ def home(tmp_path: Path) -> Path:
         with store.write() as session:
             move(session, second, ReleaseState.REJECTED, NOON, 4)
     return config
-
-
-@pytest.fixture
-def say(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in this process."""
-
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["flywheel", *arguments, "--config", str(home)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return Said(int(left.value.code or 0), said.out, said.err)
-
-    return run
 
 
 def test_the_list_tells_each_version_apart(say: Any) -> None:

@@ -2,16 +2,14 @@
 
 import json
 import struct
-import sys
 import webbrowser
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from flywheel.cli import gate_targets
-from flywheel.cli.main import main
 from flywheel.core.training import AdapterManifest
 from flywheel.core.verdicts import Check, Report, Verdict
 from flywheel.store.reports import StoredReport, record_report
@@ -20,14 +18,6 @@ from flywheel.store.stores import open_store, sqlite_url
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LINE = "tool-calling"
-
-
-class Said(NamedTuple):
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
 
 
 def stored(number: int) -> StoredReport:
@@ -64,21 +54,6 @@ def home(tmp_path: Path) -> Path:
             record_adapter(session, manifest, f"{LINE}/{number}", number)
             record_report(session, stored(number))
     return config
-
-
-@pytest.fixture
-def say(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in this process."""
-
-    def run(*arguments: str, config: Path | None = home) -> Said:
-        monkeypatch.setattr(sys, "argv", ["flywheel", *arguments, *(["--config", str(config)] if config else [])])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return Said(int(left.value.code or 0), said.out, said.err)
-
-    return run
 
 
 def test_a_report_is_shown_by_its_name_or_its_adapters(say: Any, home: Path) -> None:

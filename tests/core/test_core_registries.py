@@ -17,7 +17,7 @@ from flywheel.core.events import EVENTS, Event
 from flywheel.core.facts import FACTS, check_facts
 from flywheel.core.intents import INTENTS, Intent
 
-ROOMS = {"sources", "curate", "policy", "train", "gate", "rollout", "serve", "daemon", "operator"}
+ROOMS = {"sources", "curate", "policy", "train", "gate", "rollout", "serve", "keep", "daemon", "operator"}
 NAME = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,9 +1,11 @@
 """The documents are complete and point at what is there."""
 
 import re
+import typing
 
 import documents as d
 import pytest
+import write_reference
 from pydantic import BaseModel
 from typer.main import get_command
 
@@ -16,6 +18,7 @@ from flywheel.daemon import settings as s
 from flywheel.daemon.places import shipped
 from flywheel.gate.metrics.registry import METRICS
 from flywheel.policy.conditions import CONDITIONS
+from flywheel.sources.registries import KINDS
 from flywheel.sources.settings import GenericSource
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -31,6 +34,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[llama]`": s.LlamaSection,
     "`[daemon]`": s.DaemonSection,
     "`[executor]`": s.ExecutorSection,
+    "`[web]`": s.WebSection,
+    "`[[notify]]`": s.NotifySettings,
+    "`[keep]`": s.KeepSection,
+    "`[telemetry]`": s.TelemetrySection,
 }
 REQUIREMENTS = [
     f"{group}{number}"
@@ -49,6 +56,21 @@ def test_every_event_and_intent_has_its_row_and_meaning(what, names):
     found = {cells[0].strip("`"): cells[1] for cells in d.rows(d.text("docs/events.md")) if len(cells) == 2}
     assert {name: found.get(name) for name in names} == dict(names), what
     assert not {name for name in found if "." in name} - EVENTS.keys() - INTENTS.keys()
+
+
+def test_the_reference_says_what_the_registries_say():
+    """The rows of events, intents and facts are those that `make docs` writes."""
+    assert {page: text for page, text in write_reference.pages().items() if text != d.text(page)} == {}
+
+
+def test_every_room_has_its_page():
+    """The architecture lists every room there is, each with a link to the page that tells of it."""
+    rooms = {path.name for path in (d.ROOT / "flywheel").iterdir() if (path / "__init__.py").is_file()} | {"jobs"}
+    linked = {
+        cells[0].strip("`"): cells[2] for cells in d.rows(d.text("docs/architecture.md"))
+        if len(cells) == 3 and re.fullmatch(r"\[[\w ]+\]\([\w-]+\.md\)", cells[2])
+    }  # fmt: skip
+    assert linked.keys() == rooms
 
 
 @pytest.mark.parametrize("names", [CONDITIONS, FACTS], ids=["conditions", "facts"])
@@ -81,6 +103,36 @@ def test_every_setting_has_its_row(section):
     assert table.keys() == fields.keys()
     plain = {key: _written(field.default) for key, field in fields.items() if _written(field.default)}
     assert {key: table[key].strip("`") for key in plain} == plain
+
+
+def _sections(kind):
+    """Yield every type of section that a setting's type names."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    for inner in typing.get_args(kind):
+        yield from _sections(inner)
+
+
+def test_every_section_is_looked_at():
+    """No section of the settings escapes the test above; what further kinds of sources take stands with them."""
+    found = {one for field in s.Settings.model_fields.values() for one in _sections(field.annotation)}
+    assert found - set(KINDS) == set(SECTIONS.values()) - {s.Settings, GenericSource}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not GenericSource])
+def test_what_further_kinds_of_sources_take_has_its_row(kind):
+    """docs/settings.md lists the keys of every kind that others have not, with their plain defaults."""
+    name = kind.model_fields["kind"].default
+    table = {
+        cells[0].strip("`"): cells[3].strip("`")
+        for cells in d.rows(d.sections(d.text("docs/settings.md"))["`[[sources]]`"])
+        if len(cells) == 5 and name in cells[1]
+    }  # fmt: skip
+    common = GenericSource.model_fields.keys() - {"trust_task_success"}
+    own = {key: field for key, field in kind.model_fields.items() if key not in common}
+    assert table.keys() == own.keys()
+    plain = {key: _written(field.default) for key, field in own.items() if _written(field.default)}
+    assert {key: table[key] for key in plain} == plain
 
 
 def _written(default: object) -> str:

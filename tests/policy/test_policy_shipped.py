@@ -80,7 +80,7 @@ def test_the_design_s_guardrails_all_ship() -> None:
         "accumulate-never-replace", "base-not-an-adapter", "data-of-its-base", "disk-low", "domain-cap",
         "first-promotion-approved",
         "foreign-repo-cap", "frozen-base", "gpu-idle-window", "minimum-examples",
-        "minimum-judgements", "minimum-pairs", "override-known", "planning-last",
+        "minimum-judgements", "minimum-pairs", "override-known", "paused-line", "planning-last",
         "plateau-needs-diversity", "promotions-known", "proven-before-canary", "quiet-before-training",
         "replay-share", "rotate-when-due", "runs-a-day",
         "session-cap", "suite-before-training", "suite-not-exhausted", "teacher-below-6b",

@@ -182,6 +182,18 @@ def test_a_child_is_apart_from_us(nursery: Nursery) -> None:
     assert os.getpriority(os.PRIO_PROCESS, child.pid) == 7
 
 
+def test_where_nobody_may_step_aside_the_child_starts_all_the_same(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipped unit forbids changing priorities; its slice's weight takes their place."""
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", forbidden)
+    assert nursery.launch(*SLEEP, nice=7).poll() is None
+
+
 @pytest.mark.parametrize("kind", ["missing", "no program", "not allowed"])
 def test_what_cannot_be_started_is_said_and_leaves_the_folder_free(folder: Path, tmp_path: Path, kind: str) -> None:
     """The reason is told, and the next launch is not refused."""

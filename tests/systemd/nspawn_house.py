@@ -19,6 +19,16 @@ _MARKER = ".whole"
 
 #: Enters a mount namespace with an empty /run first: nspawn refuses to keep its own files on a /run that is on a disk.
 _PRIVATE_RUN = ["unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount -t tmpfs tmpfs /run && exec "$@"']
+#: The same with a root that keeps what is written until the machine powers off, over its reboots.
+_KEPT_ROOT = "/run/machine/root"
+_PRIVATE_ROOT = [*_PRIVATE_RUN[:-1], """set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/machine/upper /run/machine/work /run/machine/root
+mount -t overlay -o lowerdir=$0,upperdir=/run/machine/upper,workdir=/run/machine/work overlay /run/machine/root
+while true; do
+  "$@" && exit || test $? = 133 || exit 1  # 133 asks for another boot
+done
+"""]  # fmt: skip
 #: What boxes are made of and nspawn does not let through by itself.
 _LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 _CHECK = """[Unit]
@@ -34,12 +44,22 @@ StandardError=file:/results/err
 TimeoutStartSec={seconds}
 {more}
 """
+#: The same for a machine that boots whole, with all that is enabled in it, and may reboot.
+_WHOLE = """[Unit]
+Description=what the test wants to know
+Wants=multi-user.target
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c '{command}; test -e /run/reboots && exec sleep 100; exec systemctl poweroff --force --force'
+StandardOutput=append:/results/out
+StandardError=append:/results/err
+TimeoutStartSec={seconds}
+"""
 _USERS = "g flywheel - -\nu flywheel - - /var/lib/flywheel\nu flywheel-executor -:flywheel -\n"
-_FLYWHEEL = """#!/usr/bin/python3
-import sys
-sys.path[:0] = ["/opt/flywheel/src", "/opt/flywheel/site"]
-from flywheel.cli.main import main
-main()
+_FLYWHEEL = """#!/bin/sh
+export PYTHONPATH=/opt/flywheel/src:/opt/flywheel/site PYTHONDONTWRITEBYTECODE=1
+exec /usr/bin/python3 -m flywheel "$@"
 """
 _SETTINGS = """[executor]
 socket = "/run/flywheel-executor/executor.sock"
@@ -83,15 +103,16 @@ def python_version(folder: Path) -> tuple[int, int]:
 class Machine:
     """A container with flywheel installed below /opt/flywheel, as its units expect it; nothing of it is kept."""
 
-    def __init__(self, folder: Path) -> None:
-        """Lay out what is bound into it below `folder`."""
+    def __init__(self, folder: Path, *, bare: bool = False) -> None:
+        """Lay out what is bound into it below `folder`; a bare one has the program, and nothing of its services."""
         self.folder, self.results = folder, folder / "results"
         self._binds: list[str] = []
         for name in ("results", "opt/bin", "opt/src", "opt/site"):
             (folder / name).mkdir(parents=True)
         self.results.chmod(0o777)
-        self.put("/etc/sysusers.d/flywheel.conf", _USERS)
-        self.put("/etc/flywheel/flywheel.toml", _SETTINGS)
+        if not bare:
+            self.put("/etc/sysusers.d/flywheel.conf", _USERS)
+            self.put("/etc/flywheel/flywheel.toml", _SETTINGS)
         (folder / "opt/bin/flywheel").write_text(_FLYWHEEL)
         (folder / "opt/bin/flywheel").chmod(0o755)
         self.bind(folder / "opt", "/opt/flywheel")
@@ -119,17 +140,24 @@ class Machine:
         `more` is what else stands in the [Service] of the command's own unit.
         """
         self.put("/etc/systemd/system/check.service", _CHECK.format(command=command, seconds=seconds, more=more))
-        argv = ["systemd-nspawn", f"--directory={root()}", "--volatile=overlay", "--boot", "--register=no",
-                "--keep-unit",
+        self._run([*_PRIVATE_RUN, "sh"], ["--volatile=overlay", f"--directory={root()}"], seconds)
+
+    def live(self, command: str, seconds: int = 100) -> None:
+        """Boot whole and run one command at each boot; it powers off, or reboots after it made /run/reboots."""
+        self.put("/etc/systemd/system/check.service", _WHOLE.format(command=command, seconds=seconds))
+        self._run([*_PRIVATE_ROOT, str(root())], [f"--directory={_KEPT_ROOT}"], seconds)
+
+    def _run(self, before: list[str], where: list[str], seconds: int) -> None:
+        argv = ["systemd-nspawn", *where, "--boot", "--register=no", "--keep-unit",
                 "--private-network", "--console=pipe", "--settings=no", "--quiet", f"--system-call-filter={_LANDLOCK}",
                 *self._binds,
                 f"--bind={self.results}:/results", "systemd.unit=check.service"]  # fmt: skip
         try:
             with (self.folder / "console").open("wb") as console:
-                whole = [*_PRIVATE_RUN, "sh", *argv]
                 subprocess.run(
-                    whole, check=False, timeout=seconds + 60, stdin=subprocess.DEVNULL, stdout=console, stderr=console
-                )
+                    [*before, *argv], check=False, timeout=seconds + 60, stdin=subprocess.DEVNULL, stdout=console,
+                    stderr=console,
+                )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"the machine did not power off: {self.words()}") from error
 

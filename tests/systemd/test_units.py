@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
-UNITS = sorted((Path(__file__).parents[2] / "systemd").glob("*.service"))
-OURS = ("flywheel.service", "flywheel-gateway.service")
+FOLDER = Path(__file__).parents[2] / "systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
+OTHERS = sorted(path for path in FOLDER.iterdir() if path.suffix in {".socket", ".timer", ".slice"})
+OURS = ("flywheel.service", "flywheel-gateway.service", "flywheel-web.service")
 NOTIFYING = (*OURS, "flywheel-executor.service")
+ONCE = ("flywheel-backup.service", "flywheel-verify.service")
 #: The most each unit may be exposed, as systemd-analyze counts (0 is closed, 10 is open). Lower is welcome.
 MOST_EXPOSED = {
-    "flywheel.service": 2.5, "flywheel-gateway.service": 1.5, "flywheel-executor.service": 1.5, "vllm.service": 4.0,
+    "flywheel.service": 1.2, "flywheel-gateway.service": 1.0, "flywheel-web.service": 1.0,
+    "flywheel-backup.service": 1.0, "flywheel-verify.service": 1.0, "flywheel-executor.service": 1.5,
+    "vllm.service": 4.0,
 }  # fmt: skip
 
 needs_systemd = pytest.mark.skipif(
@@ -40,10 +45,10 @@ def _service(name: str) -> configparser.SectionProxy:
 @pytest.fixture
 def runnable(tmp_path):
     """Return copies of the units whose program is there: verify complains about a missing one, and rightly."""
-    for unit in UNITS:
+    for unit in (*UNITS, *OTHERS):
         text = re.sub(r"^(ExecStart=)\S+", r"\1/bin/true", unit.read_text(), flags=re.MULTILINE)
         (tmp_path / unit.name).write_text(text)
-    return [tmp_path / unit.name for unit in UNITS]
+    return [tmp_path / unit.name for unit in (*UNITS, *OTHERS)]
 
 
 @needs_systemd
@@ -59,7 +64,7 @@ def test_systemd_finds_nothing_to_complain_about(runnable):
 @needs_systemd
 def test_the_units_stay_closed(runnable, capsys):
     """No unit becomes more exposed than it is allowed to be; how exposed each is, is printed."""
-    exposures = {unit.name: _exposure(unit) for unit in runnable}
+    exposures = {unit.name: _exposure(unit) for unit in runnable if unit.suffix == ".service"}
     with capsys.disabled():
         for name, exposure in exposures.items():
             print(f"\n  {name}: exposure {exposure} of 10", end="")
@@ -87,11 +92,55 @@ def test_our_services_say_when_they_are_ready_and_come_back(name):
     assert service["RestartPreventExitStatus"] == "2"
 
 
-def test_a_stuck_daemon_is_noticed_and_a_reload_is_a_signal():
-    """The daemon owes systemd a sign of life, and `systemctl reload` is the signal it listens to."""
-    service = _service("flywheel.service")
+@pytest.mark.parametrize("name", ["flywheel.service", "flywheel-gateway.service"])
+def test_who_is_stuck_is_noticed_and_a_reload_is_a_signal(name):
+    """Daemon and gateway owe systemd a sign of life, and `systemctl reload` is the signal they listen to."""
+    service = _service(name)
     assert int(service["WatchdogSec"]) > 0
-    assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert service["ExecReload"] == '/bin/sh -c "kill -HUP ${MAINPID}"'
+
+
+def test_connections_wait_at_the_gateways_socket():
+    """Systemd opens the door where the settings have it by default, for this machine alone, and starts it first."""
+    socket = _read(FOLDER / "flywheel-gateway.socket")
+    assert socket["Socket"]["ListenStream"] == "127.0.0.1:8711"
+    assert (socket["Socket"]["IPAddressAllow"], socket["Socket"]["IPAddressDeny"]) == ("localhost", "any")
+    assert socket["Install"]["WantedBy"] == "sockets.target"
+    gateway = _read(FOLDER / "flywheel-gateway.service")
+    assert "flywheel-gateway.socket" in gateway["Unit"]["After"]
+    assert gateway["Install"]["Also"] == "flywheel-gateway.socket"
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_what_is_done_now_and_then_steps_back(name):
+    """Backups and verifications have a timer that makes up for a missed moment, and run when nothing else does."""
+    service = _service(name)
+    assert (service["Type"], service["Nice"], service["IOSchedulingClass"]) == ("oneshot", "19", "idle")
+    timer = _read(FOLDER / name.replace(".service", ".timer"))
+    assert timer["Timer"]["Persistent"] == "yes"
+    assert timer["Install"]["WantedBy"] == "timers.target"
+
+
+@pytest.mark.parametrize("name", ["flywheel.service", "flywheel-web.service"])
+def test_secrets_come_as_credentials(name):
+    """Secrets are files that systemd hands over; without the folder the service starts all the same."""
+    service = _service(name)
+    assert service["LoadCredential"] == "flywheel:/etc/flywheel/credentials"
+    assert service["SetCredential"].startswith("flywheel:")
+    assert "d /etc/flywheel/credentials 0700 root root" in (FOLDER / "tmpfiles.conf").read_text()
+
+
+def test_the_users_of_the_units_are_made():
+    """Every user that a unit of ours runs as is made by sysusers.conf, and has no shell."""
+    made = re.findall(r"^u (\S+) \S+ \"[^\"]*\" (\S+)(.*)$", (FOLDER / "sysusers.conf").read_text(), re.MULTILINE)
+    assert {name for name, _, _ in made} == {_service(name)["User"] for name in (*NOTIFYING, *ONCE)}
+    assert all(not shell.strip() for _, _, shell in made)
+
+
+def test_the_dashboard_is_served_once():
+    """Where the dashboard is a service of its own, the daemon starts none."""
+    assert "Environment=FLYWHEEL_WEB__ENABLED=false" in (FOLDER / "flywheel.service").read_text()
+    assert _service("flywheel-web.service")["ExecStart"].endswith("flywheel web")
 
 
 def test_the_executors_bombs_are_bounded_and_are_not_its_end():
@@ -138,15 +187,16 @@ def test_a_stop_of_the_daemon_lets_it_leave_first():
 
 
 def test_the_gateway_depends_on_nothing_of_ours():
-    """No key of the gateway's unit ties it to the daemon or the model server: it serves on without them."""
+    """Nothing but its own socket is tied to the gateway's unit: it serves on without daemon and model server."""
     unit = _read(next(unit for unit in UNITS if unit.name == "flywheel-gateway.service"))["Unit"]
     ties = ("Requires", "Requisite", "BindsTo", "PartOf", "Wants", "After", "Upholds")
-    assert not re.search(r"flywheel|vllm", " ".join(unit.get(tie, "") for tie in ties))
+    said = " ".join(unit.get(tie, "") for tie in ties).replace("flywheel-gateway.socket", "")
+    assert not re.search(r"flywheel|vllm", said)
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [*OURS, *ONCE])
 def test_home_is_where_the_state_is(name):
-    """Both services live in the folder that systemd makes for them."""
+    """The services live in the folder that systemd makes for them."""
     service = _service(name)
     assert service["StateDirectory"] == "flywheel"
     text = next(unit for unit in UNITS if unit.name == name).read_text()

@@ -2,7 +2,7 @@
 
 A small daemon works on a real store and trains the tiny base for real. What is killed is the training process, the
 daemon, or both at once, at moments drawn from the whole duration of a run, and in addition just while a checkpoint is
-being written, while the adapter is being saved, and while it is being published. Ten kills by default, 200 in
+being written, while the adapter is being saved, and while it is being published. Six kills by default, 200 in
 `make soak`.
 """
 
@@ -39,7 +39,7 @@ from flywheel.train.adapters import is_whole
 __all__ = ["tiny_base"]
 pytestmark = [pytest.mark.train, pytest.mark.timeout(7200)]
 
-KILLS = 200 if os.environ.get("FLYWHEEL_SOAK") else 10
+KILLS = 200 if os.environ.get("FLYWHEEL_SOAK") else 6
 WORKER = Path(__file__).parent / "train_worker.py"
 STEPS, BATCH = 24, 8
 VALUES = Hyperparameters(
@@ -123,7 +123,7 @@ Moment = float | Sight
 
 def moments(dice: random.Random, duration: float) -> list[Moment]:
     """Return when to kill: from every part of a run's duration, and just while something is being written."""
-    aimed: list[Moment] = [half_written_checkpoint, half_saved_adapter, half_published_adapter] * (KILLS // 10)
+    aimed: list[Moment] = [half_written_checkpoint, half_saved_adapter, half_published_adapter] * max(KILLS // 10, 1)
     count = KILLS - len(aimed)
     drawn: list[Moment] = [duration * (number + dice.random()) / count for number in range(count)]
     found = aimed + drawn

@@ -48,7 +48,8 @@ def demo(home: Home = None, double: Double = False, as_json: AsJson = False) -> 
     base = _base(screen, train.python)
     began = time.monotonic()
     port = free_port()
-    world = worlds.World(home=folder, base=base, server=f"http://127.0.0.1:{port}", gateway_port=free_port())
+    server, doors = f"http://127.0.0.1:{port}", {"gateway_port": free_port(), "web_port": free_port()}
+    world = worlds.World(home=folder, base=base, server=server, **doors)
     worlds.write_world(world, train.python)
     with Processes(folder / "processes") as processes:
         argv = (
@@ -71,6 +72,7 @@ def _tell(stage: scenes.Stage, server: str) -> scenes.Story:
     stage.processes.start("gateway", flywheel_command("gateway", "--config", str(world.config)))
     stage.processes.start("daemon", flywheel_command("run", "--config", str(world.config)))
     screen.say(f"started {server}, the gateway and the daemon; home is {world.home}")
+    screen.say(f"look on in a browser while it runs: {world.dashboard}")
     with screen.bar(f"waiting for {server}") as bar:
         bar.move(0, None)
         took = wait_until(

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from flywheel.core.events import Event
 
@@ -68,8 +69,8 @@ class Screen:
 
     def say(self, words: str) -> None:
         """Tell one thing."""
-        self.console.print(f"[dim]{self.elapsed:5.0f} s[/dim]  ", end="")
-        self.console.print(words, markup=False)
+        # In one piece: what is printed without its end is lost where a bar is drawn anew.
+        self.console.print(Text.assemble((f"{self.elapsed:5.0f} s", "dim"), "  ", words))
 
     def tell(self, event: Event) -> None:
         """Tell an event of the ledger, when a person would want to hear it."""

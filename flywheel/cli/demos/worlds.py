@@ -91,6 +91,7 @@ class World(Frozen):
     base: Path
     server: str
     gateway_port: int
+    web_port: int = 0
 
     @property
     def config(self) -> Path:
@@ -106,6 +107,11 @@ class World(Frozen):
     def gateway(self) -> str:
         """Return the gateway's address."""
         return f"http://127.0.0.1:{self.gateway_port}"
+
+    @property
+    def dashboard(self) -> str:
+        """Return where it can be looked at in a browser while it runs."""
+        return f"http://127.0.0.1:{self.web_port}/"
 
 
 def write_world(world: World, train_python: Path) -> None:
@@ -196,4 +202,7 @@ max_lora_rank = 16
 
 [gateway]
 port = {world.gateway_port}
+
+[web]
+port = {world.web_port}
 """
