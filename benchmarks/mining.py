@@ -17,7 +17,8 @@ from pathlib import Path
 
 from pydriller import Repository
 
-from flywheel.bootstrap.miners import Way, mine
+from flywheel.bootstrap.chunk_miners import Way
+from flywheel.bootstrap.miners import mine
 from flywheel.bootstrap.repos import look_at
 from flywheel.bootstrap.shelves import Shelf
 

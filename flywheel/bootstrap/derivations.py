@@ -12,13 +12,16 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from flywheel.bootstrap.commit_chains import level_of_change
 from flywheel.bootstrap.commit_messages import subject_of
 from flywheel.bootstrap.dependencies import Tree, dependencies_of
 from flywheel.bootstrap.favors import favors_of
 from flywheel.bootstrap.mined_commits import FileChange, MinedCommit
 from flywheel.bootstrap.outlines import language_of, outline
 from flywheel.bootstrap.relevances import Relevance, Surroundings, surroundings_of
+from flywheel.core.curricula import curriculum_tag
 from flywheel.core.edits import Edit, EditError
 from flywheel.core.makings import Making
 from flywheel.core.outcomes import Message, Signal
@@ -181,7 +184,6 @@ def _making(
     commit: MinedCommit, call_type: str, asked: str, answer: str, key: str = "", relevance: Relevance = "primary"
 ) -> Making:
     name = f"{call_type}/{key}" if key else call_type
-    language = language_of(commit.changes[0].path)
     return Making(
         key=name,
         recipe="mine",
@@ -195,8 +197,21 @@ def _making(
         signals=(KEPT,),
         session=f"{commit.repo}@{commit.hash[:12]}",
         weight=_WEIGHTS[relevance],
-        tags=(f"language:{'typescript' if language == 'tsx' else language}",) if language else (),
+        tags=_tags(commit),
         chain=f"mine/{commit.repo}/{commit.hash}/{name}",
         licence=commit.licence,
-        about={"repo": commit.repo, "commit": commit.hash, **({} if commit.own else {"foreign": True})},
+        line=commit.line,
+        about={"repo": commit.repo, "commit": commit.hash, **({} if commit.own else _foreign(commit))},
     )
+
+
+def _tags(commit: MinedCommit) -> tuple[str, ...]:
+    language = language_of(commit.changes[0].path)
+    level = curriculum_tag(level_of_change([change.path for change in commit.changes], commit.steps))
+    return (*((f"language:{'typescript' if language == 'tsx' else language}",) if language else ()), level)
+
+
+def _foreign(commit: MinedCommit) -> dict[str, Any]:
+    """Return what somebody else's repository is: by this the limits of what is mined are kept."""
+    known: dict[str, Any] = {"domain": commit.domain, "organisation": commit.organisation, "lines": commit.lines}
+    return {"foreign": True, **{name: told for name, told in known.items() if told}}

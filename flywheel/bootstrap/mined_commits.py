@@ -20,7 +20,10 @@ class FileChange(NamedTuple):
 
 
 class MinedCommit(NamedTuple):
-    """A commit with the tree it was made on; `read` gives a file of that tree, or None where it is no text."""
+    """A commit with the tree it was made on; `read` gives a file of that tree, or None where it is no text.
+
+    `steps` counts the commits of the chain that it is the last of so far.
+    """
 
     repo: str
     hash: str
@@ -32,3 +35,7 @@ class MinedCommit(NamedTuple):
     own: bool = False
     licence: str = "unknown"
     domain: str = ""
+    organisation: str = ""
+    lines: int = 0
+    line: str | None = None
+    steps: int = 1

@@ -11,22 +11,16 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 from typing import Any, NamedTuple
 
-from flywheel.bootstrap.chunk_miners import Chunk, Order, mine_chunk
+from flywheel.bootstrap.chunk_miners import Chunk, Order, Way, mine_chunk
 from flywheel.bootstrap.gits import has_commit
 from flywheel.bootstrap.histories import commit_names, count_commits
+from flywheel.bootstrap.poor_commits import clone_mark, marks_of
 from flywheel.bootstrap.repos import Repo
 from flywheel.bootstrap.shelves import Shelf
 
 COMMITS_A_CHUNK = 64
 _WAITING = 2  # chunks under way for each process
-
-
-class Way(NamedTuple):
-    """How a clone is mined: as one's own, of some authors alone, in so many processes."""
-
-    own: bool = False
-    authors: frozenset[str] = frozenset()
-    processes: int = 1
+_WAYS = ("own", "authors", "line")  # mined otherwise in one of these, a clone is mined anew
 
 
 class Progress(NamedTuple):
@@ -43,26 +37,41 @@ Say = Callable[[Progress], None]
 
 
 def mine(repo: Repo, shelf: Shelf, way: Way, say: Say) -> Progress:
-    """Mine what is new in a clone; say how it goes after each chunk."""
+    """Mine what is new in a clone; say how it goes after each chunk. Mined another way than before, all of it is new.
+
+    What a commit gave before is replaced, or withdrawn where it is no lesson any more.
+    """
     mark = shelf.mark(_name(repo))
-    if not mark or (mark["head"] and not has_commit(repo.path, mark["head"])):  # a history that was written anew
-        mark = {"done": "", "head": "", "position": 0, "counts": {}, "commits": 0, "makings": 0}
+    clone = clone_mark(repo, way)
+    if not mark or _is_other(repo, mark, clone):
+        shelf.forget_marks(f"poor/{repo.name}/")
+        mark = {"done": "", "head": "", "position": 0, "counts": {}, "commits": 0, "makings": 0, "anew": bool(mark)}
+    mark = {**mark, "clone": clone}
     # What was begun is mined to where it was to end, so that nothing is counted twice when the history went on.
     for head in dict.fromkeys(filter(None, (mark["head"], repo.head))):
         mark = _mine_to(head, mark, (repo, shelf, way, say))
     return _progress(repo, mark, 0)
 
 
+def _is_other(repo: Repo, mark: dict[str, Any], clone: dict[str, Any]) -> bool:
+    """Tell whether a history was written anew, or is now mined another way."""
+    before = mark.get("clone", {})
+    if any(before.get(name) != clone[name] for name in _WAYS):
+        return True
+    return bool(mark["head"]) and not has_commit(repo.path, mark["head"])
+
+
 def _mine_to(head: str, mark: dict[str, Any], with_what: tuple[Repo, Shelf, Way, Say]) -> dict[str, Any]:
     repo, shelf, way, say = with_what
     if mark["done"] == head:
+        shelf.put({}, {_name(repo): mark})
         return mark
     mark = {**mark, "head": head}
     left = count_commits(repo.path, head, mark["done"]) - mark["position"]
     names = commit_names(repo.path, head, mark["done"], mark["position"])
-    for chunk, taken in _chunks(repo, names, way):
+    for chunk, taken in _chunks(repo, names, way, anew=mark["anew"]):
         mark, left = _further(mark, chunk, taken), left - taken
-        shelf.put(chunk.tasks, {_name(repo): mark})
+        shelf.put(chunk.tasks, {_name(repo): mark, **marks_of(repo.name, chunk)})
         say(_progress(repo, mark, left))
     mark = {**mark, "done": head, "position": 0}
     shelf.put({}, {_name(repo): mark})
@@ -81,7 +90,7 @@ def _further(mark: dict[str, Any], chunk: Chunk, taken: int) -> dict[str, Any]:
     }
 
 
-def _chunks(repo: Repo, names: Iterator[str], way: Way) -> Iterator[tuple[Chunk, int]]:
+def _chunks(repo: Repo, names: Iterator[str], way: Way, *, anew: bool) -> Iterator[tuple[Chunk, int]]:
     """Yield the chunks in order with how many commits each is of, some being worked on ahead."""
     waiting: deque[tuple[Future[Chunk], int]] = deque()
     # Forked from a process that has begun nothing: ours may hold a store's locks.
@@ -90,8 +99,7 @@ def _chunks(repo: Repo, names: Iterator[str], way: Way) -> Iterator[tuple[Chunk,
         try:
             while True:
                 while len(waiting) < way.processes * _WAITING and (few := tuple(islice(names, COMMITS_A_CHUNK))):
-                    order = Order(repo.path, repo.name, repo.licence, repo.domain, way.own, way.authors, few)
-                    waiting.append((pool.submit(mine_chunk, order), len(few)))
+                    waiting.append((pool.submit(mine_chunk, Order(repo, way, few, anew)), len(few)))
                 if not waiting:
                     return
                 future, taken = waiting.popleft()

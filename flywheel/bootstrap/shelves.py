@@ -61,6 +61,11 @@ class Shelf:
         """Let go of the file."""
         self._connection.close()
 
+    def forget_marks(self, prefix: str) -> None:
+        """Take away the marks whose names begin so."""
+        with self._writing():
+            self._connection.execute("DELETE FROM marks WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+
     def put(self, tasks: Mapping[str, Sequence[Making]], marks: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Lay down what was made of tasks, and how far that got: all of it or nothing.
 
@@ -83,6 +88,12 @@ class Shelf:
         query = "SELECT name, body FROM marks WHERE substr(name, 1, ?) = ? ORDER BY name"
         return {name: json.loads(body) for name, body in self._connection.execute(query, (len(prefix), prefix))}
 
+    def marks_behind(self, prefix: str, behind: str, count: int) -> dict[str, dict[str, Any]]:
+        """Return the next marks whose names begin so, behind a name: a page of many."""
+        query = "SELECT name, body FROM marks WHERE name > ? AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?"
+        found = self._connection.execute(query, (max(behind, prefix), len(prefix), prefix, count))
+        return {name: json.loads(body) for name, body in found}
+
     def makings(self, task: str) -> tuple[Making, ...]:
         """Return what was made of a task."""
         found = self._connection.execute("SELECT body FROM tasks WHERE task = ?", (task,)).fetchone()
@@ -94,9 +105,24 @@ class Shelf:
         for (task,) in self._connection.execute(query, (len(prefix), prefix)):
             yield task
 
+    def tasks_behind(self, behind: str, count: int) -> list[tuple[str, tuple[Making, ...]]]:
+        """Return the next tasks behind a name with what was made of them: a page, between which may be written."""
+        query = "SELECT task, body FROM tasks WHERE task > ? AND makings > 0 ORDER BY task LIMIT ?"
+        found = self._connection.execute(query, (behind, count)).fetchall()
+        return [(task, tuple(map(Making.model_validate, json.loads(body)))) for task, body in found]
+
     def counts(self) -> dict[str, int]:
         """Return how many makings each recipe has on the shelf."""
         return dict(self._connection.execute("SELECT recipe, sum(makings) FROM tasks GROUP BY recipe ORDER BY recipe"))
+
+    def tallies(self) -> list[dict[str, Any]]:
+        """Return how many examples there are by recipe, line and licence; no line where the lines select them."""
+        query = (
+            "SELECT json_extract(value, '$.recipe'), json_extract(value, '$.line'), json_extract(value, '$.licence'), "
+            "count(*) FROM tasks, json_each(body) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        )
+        columns = ("recipe", "line", "licence", "examples")
+        return [dict(zip(columns, row, strict=True)) for row in self._connection.execute(query)]
 
     def _put(self, task: str, makings: Sequence[Making]) -> None:
         body = json.dumps([making.model_dump(mode="json") for making in makings])

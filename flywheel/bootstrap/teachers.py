@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 from flywheel.bootstrap.prices import picos, picos_a_token
 from flywheel.core.frozen import Frozen
 
-Role = Literal["primary", "thinking", "cross", "judge", "coder"]
+Role = Literal["primary", "thinking", "cross", "judge", "coder", "student"]
+ROLES: tuple[Role, ...] = get_args(Role)
 Price = Annotated[Decimal, Field(ge=0, le=10**6, decimal_places=6)]
 Amount = Annotated[Decimal, Field(gt=0, le=10**6, decimal_places=6)]
 
@@ -85,6 +86,13 @@ class Teacher(Frozen):
     def _crosses_somebody_else(self) -> Self:
         if "cross" in self.roles and any(role in self.roles for role in _ANSWERING):
             msg = f"teacher {self.name!r} cannot be the second opinion on what it says itself: take another for cross"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _learns_alone(self) -> Self:
+        if "student" in self.roles and (len(self.roles) > 1 or not self.lines):
+            msg = f"{self.name!r} is a line's own model: give it no other role than student, and name its lines"
             raise ValueError(msg)
         return self
 

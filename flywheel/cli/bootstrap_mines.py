@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flywheel.bootstrap.miners import Progress, Way, mine
+from flywheel.bootstrap.chunk_miners import Way
+from flywheel.bootstrap.miners import Progress, mine
 from flywheel.bootstrap.repos import Repo, look_at
 from flywheel.bootstrap.shelves import Shelf
 from flywheel.cli.contexts import AsJson, Config, err, out, settings_of, show_json, show_table
@@ -25,20 +26,24 @@ def mine_repos(
     author: Annotated[
         list[str] | None, typer.Option("--author", help="Only commits by this address; may be given again.")
     ] = None,
+    line: Annotated[str | None, typer.Option("--line", help="For this line alone, whatever the lines select.")] = None,
     processes: Annotated[int, typer.Option("--processes", min=1, max=64, help="So many at once.")] = os.cpu_count()
     or 1,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """Make examples of the small, well-told commits of local clones; goes on where it stopped."""
+    settings = settings_of(config)
+    if line is not None and line not in settings.lines:
+        raise MisuseError(f"there is no line {line!r} in the settings", f"lines: {', '.join(sorted(settings.lines))}")
     looked = [look_at(path) for path in repos]
     refused = {} if own else {repo.name: repo.reason_against for repo in looked if repo.reason_against}
     if len(refused) == len(looked):
         raise MisuseError(
             f"{looked[0].name} is not mined: {refused[looked[0].name]}", "--own mines your own in any case"
         )
-    way = Way(own, frozenset(address.lower() for address in author or ()), processes)
-    with Shelf(settings_of(config).home / "bootstrap.db") as shelf:
+    way = Way(own, frozenset(address.lower() for address in author or ()), line, processes)
+    with Shelf(settings.home / "bootstrap.db") as shelf:
         rows = [_mine(repo, shelf, way, quiet=as_json) for repo in looked if repo.name not in refused]
     if as_json:
         show_json({"repos": rows, "refused": refused})

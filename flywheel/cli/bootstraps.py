@@ -10,15 +10,22 @@ from flywheel.bootstrap.lint_rows import sequence_files
 from flywheel.bootstrap.python_files import python_files
 from flywheel.bootstrap.score_reports import ScoreReport, score_files
 from flywheel.bootstrap.scores import SCALES
+from flywheel.cli.bootstrap_imports import import_files, show_datasets
 from flywheel.cli.bootstrap_mines import mine_repos
+from flywheel.cli.bootstrap_statuses import show_status
 from flywheel.cli.bootstrap_teachers import show_teachers
+from flywheel.cli.bootstrap_teachings import teach_line
 from flywheel.cli.contexts import AsJson, err, out, show_json, show_table
 from flywheel.core.errors import MisuseError
 from flywheel.proc.files import write_file
 
 app = typer.Typer(help="Make examples before there are outcomes: a cold start.", no_args_is_help=True)
 app.command("mine", epilog="Example: flywheel bootstrap mine ~/src/project --own")(mine_repos)
+app.command("import", epilog="Example: flywheel bootstrap import taco ./train.parquet --sample 5000")(import_files)
+app.command("datasets", epilog="Example: flywheel bootstrap datasets --json")(show_datasets)
+app.command("teach", epilog="Example: flywheel bootstrap teach python-lora --dry-run")(teach_line)
 app.command("teachers", epilog="Example: flywheel bootstrap teachers --json")(show_teachers)
+app.command("status", epilog="Example: flywheel bootstrap status --json")(show_status)
 
 
 @app.command("score", epilog="Example: flywheel bootstrap score ~/src/project --files 20")

@@ -44,6 +44,9 @@ def export_(
     beside: Annotated[
         bool, typer.Option("--beside", help="A GGUF of the adapter alone, not added to the base.")
     ] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="It stays with you: of what learned from what has no known licence.")
+    ] = False,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -60,7 +63,8 @@ def export_(
             python=settings.train_python or environment("train").python,
             llama_cpp=converter_in(settings.export.llama_cpp),
         )
-    done = _export(order.model_copy(update={"precision": precision, "beside": beside}), tools)
+    asked = {"precision": precision, "beside": beside, "private": private}
+    done = _export(order.model_copy(update=asked), tools)
     _show(done, as_json)
 
 

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flywheel.cli.spans import ago, bar, percent, plural, span
-from flywheel.daemon.standings import RUNGS, LastVerdict, LineStanding, Placed, Standing, Stock, Work, why_idle
+from flywheel.core.ladders import RUNGS
+from flywheel.daemon.standings import LastVerdict, LineStanding, Placed, Standing, Stock, Work, why_idle
 
 _VERDICTS = {"pass": "green", "fail": "red"}
 _STATES = {"active": "green", "canary": "yellow", "shadow": "cyan"}

@@ -19,6 +19,7 @@ EVENTS: Mapping[str, str] = MappingProxyType(
         "sources.written_back": "a dataset or an adapter was told to an agent's own training tables",
         "curate.examples_admitted": "outcomes became examples",
         "curate.dataset_frozen": "a dataset was frozen under its hash",
+        "curate.rung_climbed": "a line stands on the next rung of the ladder: from now on more may teach it",
         "curate.examples_superseded": "examples in frozen datasets lost their evidence; adapters they taught are named",
         "policy.intent_allowed": "every guardrail agreed to an intent",
         "policy.intent_held": "a guardrail holds an intent until facts change",

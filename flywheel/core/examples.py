@@ -8,6 +8,7 @@ from pydantic import Field
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import texts_hash
 from flywheel.core.outcomes import Message, Origin
+from flywheel.core.provenances import Provenance
 from flywheel.core.training import LEARNED_FROM, REASONED
 
 _SPACES = b" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"  # what is white space to `str.split`, of ASCII
@@ -51,7 +52,8 @@ class Example(Frozen):
 class PoolExample(Frozen):
     """What choosing needs to know of an example; its words stay in the store.
 
-    `question` is the number under which nearly equal questions are known; the last three tell how hard it is.
+    `question` is the number under which nearly equal questions are known; the three behind it tell how hard it is.
+    `level` is what its history says of that, where it says something.
     """
 
     seq: int
@@ -70,6 +72,8 @@ class PoolExample(Frozen):
     files: int = 0
     steps: int = 0
     words: int = 0
+    made: Provenance | None = None
+    level: int | None = None
 
 
 def prompt_key(messages: tuple[Message, ...]) -> str:
@@ -85,7 +89,10 @@ class Split(Frozen):
 
 
 class DatasetManifest(Frozen):
-    """What a frozen dataset holds, for which base, what was left out, and why; its hash is its name."""
+    """What a frozen dataset holds, for which base, what was left out, and why; its hash is its name.
+
+    `private` counts what stands under no known licence: nothing trained on it may be passed on.
+    """
 
     hash: str
     line: str
@@ -102,6 +109,7 @@ class DatasetManifest(Frozen):
     created_at: datetime
     settings: dict[str, Any] = Field(default_factory=dict)
     base: str = ""
+    private: int = 0
 
     @property
     def technique(self) -> str:

@@ -39,7 +39,11 @@ FACTS: Mapping[str, FactSpec] = _registry(
         _fact("base.layers", int, "adapters that were fused into the base, one after the other"),
         _fact("base.parameters_billion", float, "size of the base model in billions of parameters"),
         _fact("clock.in_idle_window", bool, "the hour is one in which a GPU may train: set, or learned from calls"),
+        _fact(
+            "dataset.above_rung", int, "examples that ask for a higher rung than the line's and never taught it before"
+        ),
         _fact("dataset.examples", int, "examples in the dataset, rehearsed rows not counted"),
+        _fact("dataset.fewest_mined_lines", int, "lines of code of the smallest mined repo not your own"),
         _fact("dataset.fresh", int, "examples no earlier dataset of the line holds"),
         _fact("dataset.judgements", int, "single judgements in the dataset, rehearsed rows not counted"),
         _fact("dataset.is_of_base", bool, "the dataset was frozen for the base that the line learns on now"),
@@ -49,12 +53,25 @@ FACTS: Mapping[str, FactSpec] = _registry(
             "part of the examples from the most common domain; unknown for a line that selects by domain",
         ),
         _fact("dataset.largest_foreign_repo_share", float, "part of the examples from the largest repo not your own"),
+        _fact(
+            "dataset.largest_mined_domain_share",
+            float,
+            "part of the examples from the most common domain of mined repos not your own",
+        ),
         _fact("dataset.largest_session_share", float, "part of the examples from the largest session"),
         _fact("dataset.lost_examples", int, "examples of the parent dataset missing without having been withdrawn"),
+        _fact("dataset.mined_domains", int, "different domains of the mined repos not your own, where known"),
+        _fact("dataset.mined_organisations", int, "different owners of the mined repos not your own"),
+        _fact("dataset.mined_share", float, "part of the examples that was mined from repos not your own"),
+        _fact("dataset.most_mined_lines", int, "lines of code of the largest mined repo not your own"),
         _fact(
             "dataset.new_group_share", float, "part of the fresh examples from repos or problem types not seen before"
         ),
+        _fact(
+            "dataset.others_share", float, "part of the examples that others made: teachers, git histories, datasets"
+        ),
         _fact("dataset.pairs", int, "preference pairs in the dataset, rehearsed rows not counted"),
+        _fact("dataset.private_examples", int, "examples and lessons made of what stands under no known licence"),
         _fact("dataset.replay_share", float, "part of the training rows that rehearse earlier datasets"),
         _fact("dataset.shares_with_suites", int, "examples whose question stands in a suite"),
         _fact("dataset.teacher_share", float, "part of the examples that come from a teacher"),
@@ -72,6 +89,9 @@ FACTS: Mapping[str, FactSpec] = _registry(
         _fact("line.minimum_examples", int, "fewest examples the line may be trained on"),
         _fact("line.minimum_judgements", int, "fewest single judgements the line may be trained on"),
         _fact("line.minimum_pairs", int, "fewest pairs the line may be trained on"),
+        _fact("line.next_rung", int, "the rung that the line would climb to"),
+        _fact("line.own_examples", int, "examples that are the line's own agent's answers, counted to its minimum"),
+        _fact("line.passes_on_rung", int, "adapters that passed the gate since the line stands on its rung"),
         _fact("line.promotions", int, "adapters of the line ever promoted"),
         _fact("line.rounds_without_gain", int, "candidates since the last one that passed the gate"),
         _fact("line.rung", int, "rung on the ladder: 1 teacher, 2 mixed, 3 execution feedback, 4 production feedback"),

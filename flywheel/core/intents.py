@@ -15,6 +15,7 @@ INTENTS: Mapping[str, str] = MappingProxyType(
         "sources.write_back": "tell an agent's own training tables of datasets and adapters",
         "curate.admit_examples": "turn labelled outcomes into examples",
         "curate.freeze_dataset": "freeze a dataset from the pool",
+        "curate.climb_rung": "let a line learn by the next rung of the ladder",
         "curate.report_superseded": "name the adapters that learned what has lost its evidence since",
         "gate.freeze_suite": "freeze a suite from held-out outcomes",
         "gate.import_suite": "freeze a suite from problems that came in a file",

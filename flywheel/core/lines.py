@@ -58,6 +58,7 @@ class DatasetPlan(Frozen):
     foreign_repo_cap: float = Field(default=0.1, gt=0, le=1)
     category_cap: float = Field(default=1.0, gt=0, le=1)
     domain_cap: float = Field(default=1.0, gt=0, le=1)
+    mined_domain_cap: float = Field(default=1.0, gt=0, le=1)
     near_threshold: float = Field(default=0.9, ge=0.85, le=1)
     split_by: Literal["task", "repo"] = "task"
     weights: Weights = Weights()
@@ -98,6 +99,7 @@ class Line(Frozen):
     base: str
     planning: bool = False
     rung: int = Field(default=3, ge=1, le=4)
+    climbs_to: int | None = Field(default=None, ge=1, le=4)
     gate: str = "tool-calling"
     rollout: str = "careful"
     capture: bool = True
@@ -106,6 +108,18 @@ class Line(Frozen):
     dataset: DatasetPlan = DatasetPlan()
     trigger: Trigger = Trigger()
     train: TrainPlan = TrainPlan()
+
+    @model_validator(mode="after")
+    def _climbs_upwards(self) -> "Line":
+        if self.highest_rung < self.rung:
+            msg = "climbs_to must not be below rung: a line climbs, it never descends"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def highest_rung(self) -> int:
+        """Return how high it may climb by itself: no higher than where it stands, if nothing is said."""
+        return self.rung if self.climbs_to is None else self.climbs_to
 
     @property
     def least_examples(self) -> int:

@@ -8,6 +8,7 @@ from pydantic import Field
 from flywheel.core.frozen import Frozen
 from flywheel.core.outcomes import Message, Signal
 
+SHELF_SOURCE = "bootstrap"  # the name of the source that reads them
 UNKNOWN_LICENCE = "unknown"  # nothing on the record allows passing it on: for adapters that stay with their owner
 
 Recipe = Literal["mine", "import", "teach", "lintseq"]
@@ -16,6 +17,7 @@ Recipe = Literal["mine", "import", "teach", "lintseq"]
 class Making(Frozen):
     """One question with its answer. Of the same task a `key` is given once; a label is what the `signals` support.
 
+    What the line's own model said is of the origin `harness`: it asks for the rung on which own answers count.
     With `line` it is for that line alone; else the lines select it as they select outcomes.
     `licence` is an SPDX id or `unknown`; `about` says what it was made from (repo, commit, file, dataset, row, teacher)
     and never holds a secret or a person's name. The other fields are an outcome's.
@@ -23,7 +25,7 @@ class Making(Frozen):
 
     key: str = Field(min_length=1)
     recipe: Recipe
-    origin: Literal["synthetic", "teacher"]
+    origin: Literal["synthetic", "teacher", "harness"]
     group: str
     call_type: str
     at: datetime

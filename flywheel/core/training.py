@@ -121,7 +121,10 @@ class TrainSpec(Frozen):
 
 
 class AdapterManifest(Frozen):
-    """What lies in an adapter's folder and where it came from; `hash` covers the files."""
+    """What lies in an adapter's folder and where it came from; `hash` covers the files.
+
+    One that is `private` learned from what stands under no known licence: it is not passed on.
+    """
 
     hash: str
     line: str
@@ -134,6 +137,7 @@ class AdapterManifest(Frozen):
     target_modules: tuple[str, ...]
     files: dict[str, str]
     base_parts: dict[str, str] = Field(default_factory=dict)
+    private: bool = False
 
     @property
     def name(self) -> str:

@@ -7,11 +7,11 @@ from flywheel.core.examples import Example, prompt_key
 from flywheel.core.ids import content_hash
 from flywheel.core.lines import Line
 from flywheel.core.outcomes import Label, Message, Outcome
+from flywheel.core.reasonings import shows_reasoning
 from flywheel.core.secrets import find_secret_in
 from flywheel.core.tool_calls import parse_tool_calls
 from flywheel.core.training import REASONED
 from flywheel.curate.forms import shape
-from flywheel.curate.reasonings import shows_reasoning
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from flywheel.core.examples import PoolExample
 from flywheel.core.lines import DatasetPlan
 
 FLOOR = 8  # so many may always come from one place: a hundredth of a small set would be nothing
@@ -46,8 +47,14 @@ def caps_of(plan: DatasetPlan) -> list[Cap]:
         Cap("foreign repo has its share", plan.foreign_repo_cap, lambda one: [one.group] * one.foreign, floor=0),
         Cap("category has its share", plan.category_cap, lambda one: [one.category]),
         Cap("domain has its share", plan.domain_cap, lambda one: [one.domain]),
+        Cap("mined domain has its share", plan.mined_domain_cap, _mined_domain, floor=0),  # as its guardrail, too
     ]
     return [cap for cap in every if cap.share < 1]
+
+
+def _mined_domain(example: PoolExample) -> list[str]:
+    """Return the domain of a mined repository not the person's own; of all whose domain is not known it is one."""
+    return [example.made.domain or "unknown"] if example.made and example.made.mined else []
 
 
 def lesson_caps_of(plan: DatasetPlan) -> list[Cap]:

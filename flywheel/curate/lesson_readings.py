@@ -8,8 +8,10 @@ from sqlmodel import Session
 
 from flywheel.core.examples import prompt_key
 from flywheel.core.ids import content_hash
+from flywheel.core.ladders import OWN
 from flywheel.core.lines import Line
 from flywheel.core.outcomes import Message
+from flywheel.core.provenances import provenance_of
 from flywheel.core.sketches import Sketch
 from flywheel.curate.admissions import example_id
 from flywheel.curate.forms import shape
@@ -170,7 +172,10 @@ def _asked(stored: StoredOutcome, prompt: tuple[Message, ...]) -> Asked:
 
 def _side(stored: StoredOutcome, asked: Asked) -> Side:
     outcome = stored.outcome
-    return Side(tuple(asked), outcome.task, outcome.session, outcome.group, bool(outcome.extra.get("foreign")))
+    made, foreign = provenance_of(outcome.extra), bool(outcome.extra.get("foreign"))
+    private = made is not None and made.private
+    places = (outcome.task, outcome.session, outcome.group)
+    return Side(tuple(asked), *places, foreign, private, outcome.origin in OWN)
 
 
 def _hashes(question: str, words: Words) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class Side(NamedTuple):
     session: str
     repo: str
     foreign: bool = False
+    private: bool = False
+    own: bool = False
 
 
 class Lesson(NamedTuple):

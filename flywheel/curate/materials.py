@@ -7,12 +7,12 @@ from sqlmodel import Session
 
 from flywheel.core.examples import DatasetManifest, PoolExample
 from flywheel.core.lines import Line
+from flywheel.core.reasonings import shows_reasoning
 from flywheel.core.training import REASONED
 from flywheel.curate.comparisons import place_questions
 from flywheel.curate.examinations import near_suites
 from flywheel.curate.lesson_readings import Reading, questions_elsewhere, read_lessons
 from flywheel.curate.mixes import weak_categories
-from flywheel.curate.reasonings import shows_reasoning
 from flywheel.curate.selections import Material, Parent, Relations
 from flywheel.store import datasets as rows
 from flywheel.store.examples import examples_by_id, pool, withdrawn_among
@@ -49,6 +49,7 @@ def material(session: Session, line: Line, parent: DatasetManifest | None) -> Ma
         near=relations(session, line, examples, examined, read),
         weak=_weak(session, line),
         technique=line.train.technique,
+        rung=line.rung,
         silent=_silent(session, examples) if line.train.technique in REASONED else frozenset(),
         lessons=read.lessons,
     )

@@ -51,8 +51,13 @@ def in_order(train: Sequence[PoolExample], rows: Rows, *, curriculum: bool) -> l
     made += [(name, True) for name in rows.replay]
     if not curriculum:
         return made
-    hard = {one.id: (level_of(one.files, one.steps), one.files + one.steps, one.words, one.seq) for one in train}
+    hard = {one.id: (_level(one), one.files + one.steps, one.words, one.seq) for one in train}
     return sorted(made, key=lambda row: hard[row[0]])
+
+
+def _level(example: PoolExample) -> int:
+    """Return the rung of the curriculum: as a history tells it, for a yes or no shows nothing; else by the answer."""
+    return level_of(example.files, example.steps) if example.level is None else example.level
 
 
 def weak_categories(measured: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:

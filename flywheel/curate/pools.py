@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from flywheel.core.examples import Example
 from flywheel.core.lines import Line
+from flywheel.core.provenances import Provenance, provenance_of
 from flywheel.curate.admissions import consider, example_id
 from flywheel.curate.judgements import judge
 from flywheel.curate.pairs import pair_up
@@ -75,6 +76,7 @@ class _Turn:
         self._standings = standings
         self._new: list[Example] = []
         self._foreign: set[str] = set()
+        self._made: dict[str, Provenance] = {}
         self._fresh = 0
 
     def take(self, stored: StoredOutcome, name: str) -> None:
@@ -83,6 +85,8 @@ class _Turn:
         if isinstance(verdict, Example):
             if stored.outcome.extra.get("foreign"):
                 self._foreign.add(verdict.id)
+            if made := provenance_of(stored.outcome.extra):
+                self._made[verdict.id] = made
             self.tally[self._bring(verdict)] += 1
         else:
             answered = Resting(
@@ -98,7 +102,7 @@ class _Turn:
 
     def end(self) -> None:
         """Write what came, and keep the counters up."""
-        add_examples(self._session, self._new, frozenset(self._foreign))
+        add_examples(self._session, self._new, frozenset(self._foreign), self._made)
         pool = self.tally["new"] + self.tally["returned"] - self.tally["withdrawn"]
         amounts = {"examples": pool, "examples_fresh": self._fresh, "examples_duplicate": self.tally["duplicate"]}
         amounts |= {name: amount for name, amount in self.tally.items() if name.startswith("left_out/")}

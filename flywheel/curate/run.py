@@ -191,6 +191,7 @@ class CurateRoom:
             created_at=self._clock.now(),
             settings=settings,
             base=line.base,
+            private=int(chosen.judged_by.get("private_examples") or 0),
         )
 
     def _words(self, line: Line, file: str, ids: Any) -> Any:

@@ -15,11 +15,14 @@ from pydantic import Field
 from flywheel.core.examples import PoolExample
 from flywheel.core.facts import Value
 from flywheel.core.frozen import Frozen
+from flywheel.core.ladders import EXECUTION
 from flywheel.core.lines import DatasetPlan
 from flywheel.core.training import LEARNED_FROM
 from flywheel.curate.caps import FLOOR, capped, caps_of, lesson_caps_of
 from flywheel.curate.lessons import Lesson, LessonDraft, Lessons, Usable, draft_lessons, items_of, usable_lessons
 from flywheel.curate.mixes import Rows, in_order, is_drawn, rows_beside
+from flywheel.curate.provenances import provenance_facts
+from flywheel.curate.rungs import counting, lessons_counting, rung_facts
 from flywheel.curate.splits import Item, Kin, Parts, Shares, split
 
 SESSION_FLOOR = FLOOR
@@ -66,6 +69,7 @@ class Material(NamedTuple):
     near: Relations = Relations()
     weak: Mapping[str, float] = MappingProxyType({})
     technique: str = "sft"
+    rung: int = EXECUTION
     silent: frozenset[str] = frozenset()
     lessons: Lessons = Lessons()
 
@@ -107,9 +111,11 @@ class Draft(Frozen):
 def draft(material: Material, plan: DatasetPlan) -> Draft:
     """Choose, cap, split and mix; the same material gives the same draft."""
     left_out: Counter[str] = Counter()
-    distinct = _distinct(_reasoned(_unexamined(material, left_out), material, left_out), material, left_out)
+    allowed = counting(_unexamined(material, left_out), material.rung, material.taught, left_out)
+    distinct = _distinct(_reasoned(allowed, material, left_out), material, left_out)
     usable = _drawn(distinct, material, plan, left_out)
-    others = usable_lessons(material.lessons, material.pool, material.examined, material.near.examined)
+    others = usable_lessons(lessons_counting(material.lessons, material.rung), material.pool, material.examined,
+                            material.near.examined)  # fmt: skip
     kept, parts = _cut(usable, others, material, plan, left_out)
     by_id = {example.id: example for example in kept}
     train, valid, test = ([by_id[name] for name in part if name in by_id] for part in parts[:3])
@@ -262,6 +268,8 @@ def _judged_by(
         "lost_examples": len(_lost(taught, material)),
         "new_group_share": _share(sum(example.group not in known_groups for example in fresh), len(fresh)),
         "shares_with_suites": sum(example.prompt_key in examined for example in chosen),
+        **provenance_facts(chosen),
+        **rung_facts(chosen, material.rung, material.taught),
         "teacher_share": _share(sum(example.origin == "teacher" for example in chosen), len(chosen)),
     }
 
@@ -290,6 +298,7 @@ def _judged_with(
     repos = Counter(name for places in sides for name in {repo for _, repo, foreign in places if foreign})
     examined = material.examined | material.near.examined
     lost = [one.id for one in others.kept if one.id in material.lessons.taught - kept]
+    private = sum(any(side.private for side in one.sides) for one in others.kept if one.id in kept)
     found = {
         "largest_session_share": _largest(sessions, len(sides)),
         "largest_foreign_repo_share": _largest(repos, len(sides)),
@@ -300,6 +309,7 @@ def _judged_with(
         f"{lessons.kind}s": lessons.count,
         **{name: max(share, float(answers[name] or 0)) for name, share in found.items()},
         "lost_examples": int(answers["lost_examples"] or 0) + len(lost),
+        "private_examples": int(answers["private_examples"] or 0) + private,
         "shares_with_suites": int(answers["shares_with_suites"] or 0) + taught_of_suites,
         **judged,
     }

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from flywheel.core.clocks import Clock
 from flywheel.core.facts import Value
-from flywheel.core.lines import Line
 from flywheel.core.rooms import Room
 from flywheel.core.routing import Fallback
 from flywheel.core.serving import ModelServer
 from flywheel.core.steps import Steps
 from flywheel.core.traces import NO_TRACER, Tracer
 from flywheel.core.training import Base
+from flywheel.curate.climbs import ClimbRoom
 from flywheel.curate.run import CurateRoom
 from flywheel.daemon.bases import FOLDER, fused_in, known_bases
 from flywheel.daemon.cycles import Cycle
@@ -130,18 +130,19 @@ def build_house(settings: Settings, base: Ground) -> House:
     home, store, clock = settings.home, base.store, base.clock
     bases = known_bases(settings)
     view = _server_view(settings, bases)
-    treatments = Treatments(store, lines, policies.remedies)
+    treatments, standing = Treatments(store, lines, policies.remedies), Treatments(store, lines, {})
     sources = SourcesRoom(store, clock, settings.sources, lambda: lines, home / "capture.db", home / "bootstrap.db")
     sources.check()
     rooms: list[Room] = [
         ForgetRoom(store, clock, home),
         sources,
+        ClimbRoom(store, clock, lambda: lines),
         CurateRoom(store, clock, treatments.lines, home / "datasets"),
         GateRoom(store, clock, lambda: lines, lambda: policies.gates, _folders(settings), lambda: view),
         _train(settings, base, treatments, bases),
         _fusions(settings, base, bases),
-        RolloutRoom(store, clock, lambda: lines, lambda: policies.rollouts, ShadowPairs(home / "capture.db").pairs),
-        _serve(settings, base, lines, bases),
+        RolloutRoom(store, clock, standing.lines, lambda: policies.rollouts, ShadowPairs(home / "capture.db").pairs),
+        _serve(settings, base, standing, bases),
         PruneRoom(store, clock, _site(settings, base), fused_in(bases)),
         WriteBackRoom(store, clock, settings.sources, lambda: lines, (home / "datasets").absolute()),
         keep_room(settings, store, clock, fused_in(bases)),
@@ -200,9 +201,9 @@ def preflights_of(settings: Settings, base: Ground, python: Path) -> Preflights:
     return Preflights(base.store, base.clock, places)
 
 
-def _serve(settings: Settings, base: Ground, lines: Mapping[str, Line], bases: Mapping[str, Base]) -> ServeRoom:
+def _serve(settings: Settings, base: Ground, standing: Treatments, bases: Mapping[str, Base]) -> ServeRoom:
     site = _site(settings, base)
-    return ServeRoom(base.store, base.clock, lambda: lines, bases, site, Watch(base.store).changed)
+    return ServeRoom(base.store, base.clock, standing.lines, bases, site, Watch(base.store).changed)
 
 
 def _site(settings: Settings, base: Ground) -> Site:

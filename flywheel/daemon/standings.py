@@ -23,9 +23,9 @@ from flywheel.store.jobs import open_jobs
 from flywheel.store.pauses import paused_lines
 from flywheel.store.releases import releases
 from flywheel.store.reports import newest_report
+from flywheel.store.rungs import on_its_rung
 
 STATUS = "daemon:status"
-RUNGS: Mapping[int, str] = {1: "teacher", 2: "mixed", 3: "execution feedback", 4: "production feedback"}
 _SHOWN = {ReleaseState.ACTIVE, ReleaseState.CANARY, ReleaseState.SHADOW, ReleaseState.REGISTERED}
 
 
@@ -149,7 +149,7 @@ def gather(
 ) -> Standing:
     """Take the readings of the lines of these names, as far as policies declare them."""
     said: dict[str, Any] = cursor(session, STATUS)
-    known = {name: declared[name] for name in names if name in declared}
+    known = {name: on_its_rung(session, declared[name]) for name in names if name in declared}
     pools = {here.line.name: here for here in gather_pools(session, known, now).lines}
     jobs, paused = open_jobs(session), paused_lines(session)
     lines = []

@@ -14,16 +14,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flywheel.core.errors import MisuseError, PermanentError
+from flywheel.core.foreign_rows import BadRowError
+from flywheel.core.foreign_tests import Tests
 from flywheel.core.frozen import Frozen
 from flywheel.core.ids import content_hash
 from flywheel.core.verdicts import Problem
 from flywheel.gate import imports_apps, imports_humaneval, imports_livecodebench
 from flywheel.gate.foreign_suites import Staged
-from flywheel.gate.imports_files import Say, Unreadable, rows_of
-from flywheel.gate.imports_rows import RejectedError, Tests
 from flywheel.gate.problems import ProblemError, dump, problem_of
 from flywheel.gate.suites import MANIFEST, PROBLEMS
 from flywheel.proc.files import file_hash, publish_folder, write_json
+from flywheel.proc.row_files import Say, Unreadable, rows_of
 
 AUTO = "auto"
 LARGEST_SUITE = 1 << 30
@@ -42,7 +43,7 @@ def _own(row: Mapping[str, Any], _: Tests) -> Problem:
     try:
         return problem_of(dict(row))
     except ProblemError as error:
-        raise RejectedError(f"no problem: {str(error).partition(':')[0]}") from error
+        raise BadRowError(f"no problem: {str(error).partition(':')[0]}") from error
 
 
 SHAPES: Mapping[str, Reader] = MappingProxyType({
@@ -85,7 +86,7 @@ class Reading:
             tests = Tests()
             try:
                 problem = self._problem(row, tests)
-            except RejectedError as error:
+            except BadRowError as error:
                 self.rejected[str(error)] += 1
             except RecursionError:
                 self.rejected["a value that JSON cannot hold"] += 1
@@ -96,9 +97,9 @@ class Reading:
 
     def _problem(self, row: Any, tests: Tests) -> Problem:
         if isinstance(row, Unreadable):
-            raise RejectedError(row.reason)
+            raise BadRowError(row.reason)
         if not isinstance(row, dict):
-            raise RejectedError("a row is no object")
+            raise BadRowError("a row is no object")
         problem = SHAPES[self.shape].read(row, tests)
         if problem.id in self._ids:
             problem = problem.model_copy(update={"id": f"{problem.id}#{self.read}"})

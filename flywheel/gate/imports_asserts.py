@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from flywheel.gate.imports_rows import RejectedError
+from flywheel.core.foreign_rows import BadRowError
 
 NOT_WRITTEN_OUT = "an assert that is no comparison of a call with a literal value"
 NEARLY = "an assert with a tolerance"
@@ -51,17 +51,17 @@ def calls_of(source: str) -> Asserted:
 
 def _check(source: str) -> ast.FunctionDef:
     if len(source) > _LONGEST:
-        raise RejectedError("its tests are too long")
+        raise BadRowError("its tests are too long")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise RejectedError("its tests are no Python") from error
+        raise BadRowError("its tests are no Python") from error
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == "check" and node.args.args:
             return node
-    raise RejectedError("its tests define no check(candidate)")
+    raise BadRowError("its tests define no check(candidate)")
 
 
 def _statements(check: ast.FunctionDef) -> Iterator[ast.stmt]:

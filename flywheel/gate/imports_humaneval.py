@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flywheel.core.foreign_rows import BadRowError, text, told
+from flywheel.core.foreign_tests import DEFINES, Tests
 from flywheel.core.verdicts import Problem
 from flywheel.gate.imports_asserts import calls_of
-from flywheel.gate.imports_rows import DEFINES, Draft, RejectedError, Tests, problem_from, text, told
+from flywheel.gate.imports_rows import Draft, problem_from
 
 KEYS = frozenset({"prompt", "test", "entry_point"})
 
@@ -18,7 +20,7 @@ def read_row(row: Mapping[str, Any], tests: Tests) -> Problem:
     for test in found.calls:
         tests.add(test)
     if not tests.kept:
-        raise RejectedError("no assert compares a call with a literal value")
+        raise BadRowError("no assert compares a call with a literal value")
     identity = told(row, "task_id") or entry
     return problem_from(Draft(
         id=identity, kind="code_calls", category=told(row, "difficulty", "source") or identity.partition("/")[0],

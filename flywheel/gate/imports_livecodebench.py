@@ -6,20 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flywheel.core.clocks import parse_time
+from flywheel.core.foreign_rows import BadRowError, lines, read_json, text, told
+from flywheel.core.foreign_tests import DEFINES, READS_INPUT, Tests, with_starter
 from flywheel.core.verdicts import Problem
 from flywheel.gate.imports_pickles import unpacked
-from flywheel.gate.imports_rows import (
-    DEFINES,
-    READS_INPUT,
-    Draft,
-    RejectedError,
-    Tests,
-    lines,
-    problem_from,
-    read_json,
-    text,
-    told,
-)
+from flywheel.gate.imports_rows import Draft, problem_from
 
 KEYS = frozenset({"question_content", "public_test_cases"})
 _CLASS = re.compile(r"^class\s+(\w+)", re.MULTILINE)
@@ -32,7 +23,7 @@ def read_row(row: Mapping[str, Any], tests: Tests) -> Problem:
     cases = [*public, *_private(row.get("private_test_cases"))]
     types = {str(case.get("testtype", "stdin")) for case in cases}
     if len(types) != 1 or not types <= {"stdin", "functional"}:
-        raise RejectedError("no tests" if not cases else "tests of more than one type")
+        raise BadRowError("no tests" if not cases else "tests of more than one type")
     starter = str(row.get("starter_code") or "").rstrip()
     functional = types == {"functional"}
     entry = _entry(row, starter) if functional else ""
@@ -50,17 +41,12 @@ def read_row(row: Mapping[str, Any], tests: Tests) -> Problem:
     ))  # fmt: skip
 
 
-def with_starter(question: str, starter: str) -> str:
-    """Return a question with the code that an answer is to begin with."""
-    return f"{question.rstrip()}\n\nBegin with this:\n```python\n{starter}\n```" if starter.strip() else question
-
-
 def _cases(value: Any) -> list[Mapping[str, Any]]:
     found = read_json(value, "public tests cannot be read")
     if found in (None, ""):
         return []
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise RejectedError("tests are no list of objects")
+        raise BadRowError("tests are no list of objects")
     return found
 
 
@@ -77,7 +63,7 @@ def _entry(row: Mapping[str, Any], starter: str) -> str:
     metadata = read_json(row.get("metadata"), "metadata cannot be read")
     name = metadata.get("func_name") if isinstance(metadata, dict) else None
     if not isinstance(name, str) or not name:
-        raise RejectedError("no function that can be called")
+        raise BadRowError("no function that can be called")
     owner = _CLASS.search(starter)
     return f"{owner[1]}.{name}" if owner else name
 

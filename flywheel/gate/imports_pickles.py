@@ -8,7 +8,7 @@ import base64
 import binascii
 import zlib
 
-from flywheel.gate.imports_rows import RejectedError
+from flywheel.core.foreign_rows import BadRowError
 
 MOST_BYTES = 256 << 20
 REFUSED = "private tests are pickled as more than one text, and nothing is unpickled here"
@@ -25,7 +25,7 @@ def unpacked(value: str) -> str:
     try:
         packed = base64.b64decode(value.encode("ascii"), validate=True)
     except (ValueError, binascii.Error) as error:
-        raise RejectedError("private tests are neither JSON nor base64") from error
+        raise BadRowError("private tests are neither JSON nor base64") from error
     return pickled_text(_inflated(packed))
 
 
@@ -51,7 +51,7 @@ def pickled_text(data: bytes) -> str:
             found.append(data[begin:at])
         elif code != _MEMOIZE:
             break
-    raise RejectedError(REFUSED)
+    raise BadRowError(REFUSED)
 
 
 def _inflated(packed: bytes) -> bytes:
@@ -59,11 +59,11 @@ def _inflated(packed: bytes) -> bytes:
     try:
         data = reader.decompress(packed, MOST_BYTES)
     except zlib.error as error:
-        raise RejectedError("private tests are not compressed as they should be") from error
+        raise BadRowError("private tests are not compressed as they should be") from error
     if reader.unconsumed_tail:
-        raise RejectedError(f"private tests are more than {MOST_BYTES >> 20} MiB")
+        raise BadRowError(f"private tests are more than {MOST_BYTES >> 20} MiB")
     if not reader.eof:
-        raise RejectedError("private tests are cut off")
+        raise BadRowError("private tests are cut off")
     return data
 
 
@@ -71,4 +71,4 @@ def _decoded(data: bytes) -> str:
     try:
         return data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
-        raise RejectedError(REFUSED) from error
+        raise BadRowError(REFUSED) from error

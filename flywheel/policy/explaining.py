@@ -27,10 +27,14 @@ def _about(line: Line) -> tuple[str, ...]:
     sooner = f", or anything new after {quoted(trigger.after_days)} days" if trigger.after_days else ""
     return (
         f"{line.name}: {line.why}",
-        f"base {line.base}, rung {line.rung}, gate {line.gate}, rollout {line.rollout}",
+        f"base {line.base}, rung {line.rung}{_climbs(line)}, gate {line.gate}, rollout {line.rollout}",
         f"wants an adapter after {counted(trigger.fresh_examples, 'fresh example')}{sooner}",
         f"needs {_needs(line)}; starts {counted(train.runs_per_day, 'run')} a day at most",
     )
+
+
+def _climbs(line: Line) -> str:
+    return f" (climbs to {line.highest_rung})" if line.highest_rung > line.rung else ""
 
 
 def _needs(line: Line) -> str:
@@ -54,6 +58,8 @@ def _about_remedy(remedy: Remedy, line: Line) -> tuple[str, ...]:
 
 
 def _about_intent(kind: str, line: Line, policies: PolicySet) -> tuple[str, ...]:
+    if kind == "curate.climb_rung" and line.highest_rung == line.rung:
+        return ()
     fixed = facts_of_line(line)
     guarding = [each for each in policies.guardrails if kind in each.guards and _may_apply(each, fixed)]
     if not guarding:

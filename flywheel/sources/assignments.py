@@ -6,6 +6,7 @@ from typing import Any
 from flywheel.core.ids import content_hash
 from flywheel.core.lines import Line
 from flywheel.core.outcomes import Outcome
+from flywheel.core.selections import takes
 
 MADE_FOR = "made_for"  # in an outcome's `extra`: the line that a cold start made it for
 NOBODY = "no line selects it"
@@ -31,19 +32,11 @@ def _assigned(outcome: Outcome, selecting: Sequence[str]) -> Outcome:
     return outcome.model_copy(update={"line": None, "extra": {**outcome.extra, "unassigned": reason}})
 
 
-def selects(line: Line, source: str, call_type: str | None = None) -> bool:
-    """Tell whether a line takes outcomes of a source, and of a type of call; naming none means all."""
-    select = line.select
-    of_source = not select.sources or source in select.sources
-    return of_source and (call_type is None or not select.call_types or call_type in select.call_types)
-
-
 def _takes(line: Line, outcome: Outcome) -> bool:
     wanted = outcome.extra.get(MADE_FOR)
     if wanted is not None:  # made on purpose: for this line, whatever it selects of what was logged
         return bool(wanted == line.name)
-    tags = line.select.tags
-    return selects(line, outcome.source, outcome.call_type) and (not tags or not set(tags).isdisjoint(outcome.tags))
+    return takes(line, outcome.source, outcome.call_type, outcome.tags)
 
 
 def selection_digest(lines: Mapping[str, Line]) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from flywheel.core.ids import content_hash
+from flywheel.core.labels import judge
 from flywheel.core.makings import Making
 from flywheel.core.outcomes import Outcome
 from flywheel.core.secrets import find_secret_in
 from flywheel.sources.assignments import MADE_FOR
 from flywheel.sources.connections import WatchedDatabase
-from flywheel.sources.labels import judge
 from flywheel.sources.readings import Batch, PendingTasks, Refusal, TaskReading
 from flywheel.sources.settings import BOOTSTRAP
 

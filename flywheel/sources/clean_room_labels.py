@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from flywheel.core.labels import judge
 from flywheel.core.outcomes import Labelled, Signal
 from flywheel.sources.clean_room_answers import complaint, edits_of, plan_kind, plan_of
 from flywheel.sources.clean_room_documents import document_signals
@@ -19,7 +20,6 @@ from flywheel.sources.clean_room_hacks import asks_for_the_tests_values
 from flywheel.sources.clean_room_names import TaskName
 from flywheel.sources.clean_room_needs import Need, need_of, proven_attempts
 from flywheel.sources.clean_room_retrievals import analysis_signals, precision_signals, refilter_signals, scope_signals
-from flywheel.sources.labels import judge
 
 DOUBT = 0.49  # just too weak to decide alone, just strong enough to take any positive evidence below deciding
 _SURE, _LIKELY, _LIGHT = 0.9, 0.85, 0.75

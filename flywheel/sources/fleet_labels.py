@@ -10,8 +10,8 @@ import ast
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from flywheel.core.labels import judge
 from flywheel.core.outcomes import Labelled, Signal
-from flywheel.sources.labels import judge
 
 _SURE, _NEARLY_SURE = 0.95, 0.9  # a single test is passed by too many wrong programs to be worth more
 _SLOW = frozenset({"timeout", "timed_out", "time_limit_exceeded", "tle", "memory_limit_exceeded", "mle"})

@@ -1,16 +1,13 @@
-"""What the evidence says about each call of a task. Pure.
-
-Two promises: more negative evidence never makes a label better, and without positive evidence nothing is positive.
-"""
+"""What the evidence says about each call of a task. Pure."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from flywheel.core.outcomes import Label, Labelled, Signal
+from flywheel.core.labels import judge
+from flywheel.core.outcomes import Labelled, Signal
 
-_DECIDES = 0.5  # evidence at least this strong settles a label; weaker evidence only lowers the confidence
 _ERROR_MARK = "[ERROR]"
 
 
@@ -58,18 +55,6 @@ def label_calls(calls: Sequence[Call], success: bool | None, *, trusted: bool = 
 def _label(*shown: bool | None) -> Labelled:
     seen = _Shown._make(shown)
     return judge((*_own_signals(seen), *_retry_signals(seen), *_task_signals(seen)))
-
-
-def judge(signals: Sequence[Signal]) -> Labelled:
-    """Weigh signals: a strong negative one decides; otherwise a positive one does, weakened by what speaks against."""
-    against = max((signal.strength for signal in signals if signal.points < 0), default=0.0)
-    in_favour = max((signal.strength for signal in signals if signal.points > 0), default=0.0)
-    if against >= _DECIDES:
-        return Labelled(label=Label.NEGATIVE, confidence=against, signals=tuple(signals))
-    confidence = in_favour * (1 - against)
-    if confidence >= _DECIDES:
-        return Labelled(label=Label.POSITIVE, confidence=confidence, signals=tuple(signals))
-    return Labelled(label=Label.UNKNOWN, confidence=0.0, signals=tuple(signals))
 
 
 def _superseded(calls: Sequence[Call]) -> frozenset[int]:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from flywheel.core.ids import content_hash
+from flywheel.core.labels import judge
 from flywheel.core.outcomes import Labelled, Outcome
 from flywheel.sources.conversations import UnreadableError
-from flywheel.sources.labels import judge
 from flywheel.sources.opencode_chains import chains_of
 from flywheel.sources.opencode_evidence import Record
 from flywheel.sources.opencode_records import INVALID, Entry, Session

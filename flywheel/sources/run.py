@@ -17,7 +17,8 @@ from flywheel.core.garbage import without_collections
 from flywheel.core.intents import Intent
 from flywheel.core.lines import Line
 from flywheel.core.rooms import Plan
-from flywheel.sources.assignments import assign, selection_digest, selects
+from flywheel.core.selections import selects
+from flywheel.sources.assignments import assign, selection_digest
 from flywheel.sources.bootstraps import BootstrapReader
 from flywheel.sources.capture_joins import CaptureJoins, Claimed, Found
 from flywheel.sources.captures import CaptureBatch, CaptureReader

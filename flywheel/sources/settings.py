@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from flywheel.core.frozen import Frozen
+from flywheel.core.makings import SHELF_SOURCE
 
-BOOTSTRAP = "bootstrap"  # the name of the built-in source: what a cold start made
+BOOTSTRAP = SHELF_SOURCE  # the name of the built-in source: what a cold start made
 
 
 class Source(Frozen):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from flywheel.core.labels import judge
 from flywheel.core.outcomes import Label, Labelled, Signal
-from flywheel.sources.labels import judge
 
 RETRY_WEIGHT, CORRECTION_WEIGHT, MULTI_TOOL_WEIGHT = 1.5, 2.0, 1.3
 MERGED_WEIGHT, CLOSED_WEIGHT = 1.2, 0.5

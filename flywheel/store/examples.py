@@ -1,16 +1,19 @@
 """The pool of examples: accumulated, never replaced; what lost its evidence stays, marked withdrawn."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
+from flywheel.core.curricula import level_among
 from flywheel.core.examples import Example, PoolExample
 from flywheel.core.frozen import Frozen
 from flywheel.core.outcomes import Message
+from flywheel.core.provenances import Provenance
 from flywheel.store.nearness_tables import AnswerSketchRow
 from flywheel.store.tables import ExampleRow
 
@@ -63,10 +66,18 @@ def as_logged(row: ExampleRow) -> tuple[str, str] | None:
     return question, answer
 
 
-def add_examples(session: Session, examples: Sequence[Example], foreign: frozenset[str] = frozenset()) -> None:
-    """Add examples that are known not to be there; `foreign` names those from repos that are not the person's own."""
+def add_examples(
+    session: Session,
+    examples: Sequence[Example],
+    foreign: frozenset[str] = frozenset(),
+    made: Mapping[str, Provenance] = MappingProxyType({}),
+) -> None:
+    """Add examples that are known not to be there; `foreign` names those from repos that are not the person's own.
+
+    `made` tells of some what they were made from.
+    """
     if examples:
-        rows = [_row(example, example.id in foreign) for example in examples]
+        rows = [_row(example, example.id in foreign, made.get(example.id)) for example in examples]
         session.connection().execute(insert(ExampleRow), rows)
 
 
@@ -93,6 +104,7 @@ def pool(session: Session, line: str) -> list[PoolExample]:
         select(ExampleRow.seq, ExampleRow.id, ExampleRow.category, ExampleRow.prompt_key)
         .add_columns(col(ExampleRow.at), *(body[name].as_string() for name in ("task", "session", "group", "origin")))
         .add_columns(body["foreign"].as_boolean(), body["weight"].as_float(), body["tags"].as_string())
+        .add_columns(body["made"].as_string())
         .add_columns(*(col(column) for column in (sketch.question, sketch.files, sketch.steps, sketch.words)))
         .outerjoin(sketch, col(sketch.example) == col(ExampleRow.seq))
         .where(col(ExampleRow.line) == line, col(ExampleRow.withdrawn).is_(False))
@@ -133,7 +145,7 @@ def oldest_fresh(session: Session, line: str, watermark: int) -> datetime | None
     return session.exec(query.order_by(col(ExampleRow.seq)).limit(1)).first()
 
 
-def _row(example: Example, foreign: bool) -> dict[str, Any]:  # noqa: FBT001 - private
+def _row(example: Example, foreign: bool, made: Provenance | None) -> dict[str, Any]:  # noqa: FBT001 - private
     return {
         "id": example.id,
         "line": example.line,
@@ -154,6 +166,7 @@ def _row(example: Example, foreign: bool) -> dict[str, Any]:  # noqa: FBT001 - p
             **({"tools": list(example.tools)} if example.tools else {}),
             **({"form": example.form} if example.form != "as_logged" else {}),
             **({"logged": list(example.logged)} if example.logged else {}),
+            **({"made": made.model_dump(exclude_defaults=True)} if made else {}),
         },
     }
 
@@ -166,10 +179,12 @@ def _resting(row: ExampleRow) -> Resting:
 def _pool_example(row: tuple[Any, ...]) -> PoolExample:
     names = ("seq", "id", "category", "prompt_key", "at", "task", "session", "group", "origin", "foreign", "weight")
     known = dict(zip(names, row, strict=False))
-    *_, tags, question, files, steps, words = row
+    *_, tags, made, question, files, steps, words = row
     known["weight"] = 1.0 if known["weight"] is None else known["weight"]
     compared = {} if question is None else {"question": question, "files": files, "steps": steps, "words": words}
-    return PoolExample(**known, **compared, domain=_domain(tags))
+    provenance = Provenance.model_validate_json(made) if made else None
+    level = level_among(json.loads(tags)) if tags else None
+    return PoolExample(**known, **compared, domain=_domain(tags), made=provenance, level=level)
 
 
 def _domain(tags: str | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from flywheel.core.errors import ConflictError, CorruptError, MisuseError, PermanentError, ResourceError
 from flywheel.core.frozen import Frozen
+from flywheel.core.ids import short
 from flywheel.core.training import AdapterManifest, Base
 from flywheel.proc.files import file_hash, publish_folder, write_json
 from flywheel.proc.measures import folder_size, free_disk
@@ -34,7 +35,7 @@ _ENV = {**ENV, "CUDA_VISIBLE_DEVICES": ""}  # a sum and a few answers need no GP
 
 
 class ExportOrder(Frozen):
-    """What a person wants exported, to what, and where."""
+    """What a person wants exported, to what, and where; `private` says that it stays with them."""
 
     to: Target
     out: Path
@@ -44,6 +45,7 @@ class ExportOrder(Frozen):
     prompts: Path | None = None
     precision: Precision = "auto"
     beside: bool = False
+    private: bool = False
 
 
 class ExportTools(Frozen):
@@ -71,6 +73,12 @@ def export(order: ExportOrder, tools: ExportTools, say: Say) -> Export:
     if not is_whole(order.folder):
         raise CorruptError(
             f"{order.manifest.name} in {order.folder} is not what was published", "restore or train again"
+        )
+    if order.manifest.private and not order.private:
+        raise MisuseError(
+            f"{order.manifest.name} learned from what stands under no known licence, and is not passed on",
+            f"`flywheel datasets show {short(order.manifest.dataset)}` counts the licences; "
+            "--private exports it for yourself alone",
         )
     if order.beside and order.to not in {"gguf", "ollama"}:
         raise MisuseError(f"{order.to} cannot leave the adapter beside its base", "--beside goes with gguf and ollama")

@@ -209,7 +209,7 @@ class TrainRoom:
                 known = run_rows.adapter_of_run(session, spec.run_id)
                 number = known.number if known else run_rows.next_number(session, spec.line)
             manifest = describe(spec, number, folder / "out" / "adapter")
-            manifest = manifest.model_copy(update={"base_parts": base.parts})
+            manifest = manifest.model_copy(update={"base_parts": base.parts, "private": self._is_private(spec)})
             refuse_unsound(manifest, folder / "out" / "adapter", Path(self._readings.bases[spec.base_name].path))
             path = publish(manifest, folder / "out" / "adapter", self._places.adapters)
         except CorruptError as error:
@@ -249,6 +249,14 @@ class TrainRoom:
             run_rows.record_adapter(session, manifest, str(path), seq)
             job_rows.handle(session, f"{KIND}-{manifest.run}")
         return Done(sentence=f"published {manifest.name} ({path.name})")
+
+    def _is_private(self, spec: TrainSpec) -> bool:
+        """Tell whether a run learned from what may not be passed on, or began at a base that had."""
+        lineage = self._readings.bases[spec.base_name].lineage
+        with self._store.read() as session:
+            dataset = dataset_by_hash(session, spec.dataset)
+            below = [run_rows.adapter_by_name(session, layer.adapter) for layer in (lineage.layers if lineage else ())]
+        return bool(dataset and dataset.private) or any(one is not None and one.manifest.private for one in below)
 
     def _check_base(self, spec: TrainSpec) -> Prints:
         base = self._readings.bases.get(spec.base_name)

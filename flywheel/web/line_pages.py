@@ -5,10 +5,11 @@ import asyncio
 from aiohttp import web
 from sqlmodel import Session
 
+from flywheel.core.ladders import RUNGS
 from flywheel.core.lines import Line
 from flywheel.daemon.locks import daemon_runs
 from flywheel.daemon.places import policies_folder
-from flywheel.daemon.standings import RUNGS, LineStanding, Standing, Stock, Work, gather, why_idle
+from flywheel.daemon.standings import LineStanding, Standing, Stock, Work, gather, why_idle
 from flywheel.store.chronicles import last_seq
 from flywheel.web.counts import Counted, version_of
 from flywheel.web.desks import Desk, desk_of

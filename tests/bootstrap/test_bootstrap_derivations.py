@@ -46,7 +46,7 @@ def test_every_stage_gets_its_example():
     assert len({making.key for making in makings}) == len(makings)
     for making in makings:
         assert making.about == {"repo": "org/pkg", "commit": "c" * 40, "foreign": True}
-        assert (making.origin, making.tags) == ("synthetic", ("language:python",))
+        assert (making.origin, making.tags) == ("synthetic", ("language:python", "curriculum:single_file"))
         assert making.signals[0].name == ("replaced_by_commit" if making.key.endswith("/before") else "commit_kept")
         assert "Return twice the value from run" in making.messages[0].content
 

@@ -3,8 +3,8 @@
 import pytest
 from histories_house import History
 
-from flywheel.bootstrap.chunk_miners import NO_TEXT, NOTHING, OTHERS
-from flywheel.bootstrap.miners import Way, mine
+from flywheel.bootstrap.chunk_miners import NO_TEXT, NOTHING, OTHERS, Way
+from flywheel.bootstrap.miners import mine
 from flywheel.bootstrap.repos import Repo, look_at
 from flywheel.bootstrap.shelves import Shelf
 from flywheel.core.edits import apply_edits, parse_edits
@@ -52,7 +52,10 @@ def test_every_commit_is_counted_and_the_lessons_are_told(history, shelf):
     making = answers(shelf)[f"mine/clone/{name}"]
     assert apply_edits({"a.py": before}, parse_edits(making.response))["a.py"] == after
     assert before in making.messages[0].content
-    assert (making.licence, making.about) == ("MIT", {"repo": "clone", "commit": name, "foreign": True})
+    assert (making.licence, making.about) == (
+        "MIT",
+        {"repo": "clone", "commit": name, "foreign": True, "lines": 2},
+    )
 
 
 def test_a_clone_is_not_written(history, shelf):

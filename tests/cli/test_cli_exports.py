@@ -62,7 +62,7 @@ class World:
             seq = append(session, Event(kind="curate.dataset_frozen", at=now, line=LINE, subject="d1"))
             record_dataset(session, manifest, 1, seq)
 
-    def publish(self) -> str:
+    def publish(self, *, private: bool = False) -> str:
         """Publish an adapter of made-up bytes; return its name."""
         folder = self.home / "adapters" / LINE / "1"
         folder.mkdir(parents=True)
@@ -71,7 +71,7 @@ class World:
         files = {name: file_hash(folder / name) for name in FILES}
         manifest = AdapterManifest(hash=content_hash(files), line=LINE, number=1, run="run-1", dataset="d1",
                                    base_name="main", base_fingerprint="f", rank=4, target_modules=("q_proj",),
-                                   files=files)  # fmt: skip
+                                   files=files, private=private)  # fmt: skip
         write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
         with self.store.write() as session:
             record_adapter(session, manifest, str(folder), 1)
@@ -140,6 +140,18 @@ def test_an_adapter_is_exported_as_it_is(world: World, tmp_path: Path) -> None:
     assert json.loads(told)["files"].keys() == {*FILES, "manifest.json"}
     status, _, error = world.say("adapters", "export", name, "--out", str(tmp_path / "out"))
     assert (status, "is there already" in error) == (1, True)
+
+
+def test_what_learned_from_no_known_licence_stays(world: World, tmp_path: Path) -> None:
+    """It is refused with the reason; a person may take it for themselves, and the copy says what it is."""
+    name, out = world.publish(private=True), tmp_path / "out"
+    status, _, error = world.say("adapters", "export", name, "--out", str(out))
+    assert (status, out.exists()) == (2, False)
+    assert "under no known licence" in error
+    assert "--private" in error
+    status, _, _ = world.say("adapters", "export", name, "--out", str(out), "--private")
+    assert (status, is_whole(out)) == (0, True)
+    assert json.loads((out / "manifest.json").read_bytes())["private"] is True
 
 
 @pytest.mark.parametrize(

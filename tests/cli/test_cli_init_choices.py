@@ -14,10 +14,11 @@ from flywheel.cli.init_texts import plain, settings_text
 from flywheel.cli.init_words import found_words, line_words, missing_words, next_words, watch_words
 from flywheel.cli.init_writings import checked, texts_of
 from flywheel.core.lines import Line
+from flywheel.core.selections import selects
 from flywheel.daemon.places import shipped
 from flywheel.daemon.settings import Settings, load_settings
 from flywheel.policy.loading import load_policies
-from flywheel.sources.assignments import assign, selects
+from flywheel.sources.assignments import assign
 
 LINES = load_policies(shipped("policies")).lines
 TEXTS = texts_of(shipped("policies"))

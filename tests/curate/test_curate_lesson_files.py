@@ -13,8 +13,8 @@ from flywheel.core.errors import PermanentError
 from flywheel.core.examples import DatasetManifest, Split
 from flywheel.core.ids import bytes_hash
 from flywheel.core.lineages import Lineage
+from flywheel.core.reasonings import shows_reasoning
 from flywheel.curate.exports import Order, export_rows
-from flywheel.curate.reasonings import shows_reasoning
 from flywheel.curate.validations import Inspection
 
 

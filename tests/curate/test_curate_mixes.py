@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flywheel.core.examples import PoolExample
 from flywheel.core.lines import DatasetPlan, Weights
 from flywheel.curate.complexities import COMPLEX, MULTI_FILE, SINGLE_FILE, level_of, traits_of
-from flywheel.curate.mixes import MOST_ROWS, in_order, is_drawn, rows_beside, weak_categories
+from flywheel.curate.mixes import MOST_ROWS, Rows, in_order, is_drawn, rows_beside, weak_categories
 from flywheel.curate.selections import Material, draft
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -120,6 +120,14 @@ def test_a_curriculum_goes_from_easy_to_hard():
     ordered = in_order(pool, rows, curriculum=True)
     assert ordered == [("e3", False), ("e2", False), ("e1", False), ("e1", True), ("e0", False), ("e4", False)]
     assert [name for name, _ in in_order(pool, rows, curriculum=False)] == ["e0", "e1", "e2", "e3", "e4", "e1"]
+
+
+def test_what_a_history_says_of_difficulty_counts():
+    """A yes or no shows nothing of the change that it is about; its commit does."""
+    levels = (2, None, 1, 0, None)
+    files = (0, 1, 0, 0, 7)
+    pool = [example(n, level=levels[n], files=files[n]) for n in range(5)]
+    assert [name for name, _ in in_order(pool, Rows(), curriculum=True)] == ["e3", "e1", "e2", "e0", "e4"]
 
 
 @pytest.mark.parametrize(

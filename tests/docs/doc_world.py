@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,35 @@ CREATE TABLE task_runs (id TEXT PRIMARY KEY, success INTEGER, created_at TEXT, f
 CREATE TABLE llm_calls (id INTEGER PRIMARY KEY, task_id TEXT, prompt TEXT, response TEXT, created_at TEXT);
 INSERT INTO task_runs VALUES ('t1', 1, '2026-01-01T00:00:00Z', '2026-01-01T00:01:00Z');
 INSERT INTO llm_calls VALUES (1, 't1', 'What is 2 + 2?', '4', '2026-01-01T00:00:30Z');
+"""
+#: A clone of two commits: a project of one file, and a lesson in it.
+CLONE = """\
+commit refs/heads/main
+mark :1
+committer Ada <ada@example.org> 1767225600 +0000
+data 15
+Start a project
+M 100644 inline sums.py
+data 71
+def add(left: int, right: int) -> int:
+    return left - right
+
+
+X = 1
+
+commit refs/heads/main
+mark :2
+committer Ada <ada@example.org> 1767229200 +0000
+data 29
+Add the numbers, as it should
+from :1
+M 100644 inline sums.py
+data 71
+def add(left: int, right: int) -> int:
+    return left + right
+
+
+X = 1
 """
 CALL = '<tool_call>\n{"name": "add", "arguments": {"n": %d}}\n</tool_call>'
 
@@ -52,6 +82,7 @@ class World:
         self.home.close()
         self.names = self._names()
         self._agent()
+        self._clone()
         self._settings()
         shutil.copytree(ROOT / "policies", path / "here" / "policies")
         (path / "here" / "my-dataset").mkdir()
@@ -62,6 +93,16 @@ class World:
         (self.person / "agent").mkdir(parents=True)
         with closing(sqlite3.connect(self.person / "agent" / "agent.db")) as connection:
             connection.executescript(AGENT)
+
+    def _clone(self):
+        clone = self.person / "src" / "project"
+        for words, given in (
+            (["init", "-q", "-b", "main"], ""),
+            (["fast-import", "--quiet"], CLONE),
+            (["reset", "-q", "--hard"], ""),
+        ):
+            clone.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["git", "-C", clone, *words], input=given.encode(), check=True, timeout=60)
 
     def _settings(self, *, there=True):
         """Let the settings be this world's, or not be there."""
@@ -76,6 +117,8 @@ class World:
         config.write_text(
             f'lines = ["tool-calling", "build-rust", "build-python"]\n[bases.main]\npath = "{base}"\nserved_as = "b"\n'
             f'[[sources]]\nname = "agent"\npath = "~/agent/agent.db"\n[keep]\nbackups = "{self.backups}"\n'
+            '[[teachers]]\nname = "large"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
+            "price_in = 0\nprice_out = 0\n"
         )
 
     def _names(self):

@@ -27,6 +27,7 @@ REASONS = {
     r"flywheel reports open": "it opens a browser: tests/cli/test_cli_reports.py looks at what it would open",
     r"flywheel (gate|adapters check) ./my-adapter": "it needs a real adapter: tests/acceptance/test_gate_command.py",
     r"flywheel adapters export": "it needs the train environment: tests/cli/test_cli_exports.py has it",
+    r"flywheel bootstrap import": "it needs a dataset: tests/bootstrap/test_bootstrap_import_commands.py makes some",
     r"flywheel suites import": "it needs a file of another project: tests/cli/test_cli_suites.py makes one",
     r"flywheel notify test": "it needs somebody to tell: tests/daemon/test_daemon_notifications.py has a webhook",
     r"export ": "it is the shell's own",

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel.gate.metrics.code_blocks import code_in, defines, fenced
-from flywheel.gate.metrics.thoughts import after_thoughts
+from flywheel.core.code_blocks import code_in, defines, fenced
+from flywheel.core.thoughts import after_thoughts
 
 ADD = "def add(a, b):\n    return a + b\n"
 MAIN = "n = int(input())\nprint(n)\n"

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from imports_house import apps, functional, humaneval, livecodebench, packed, write_lines
 
 from flywheel.core.errors import FlywheelError, MisuseError, PermanentError
-from flywheel.gate import imports_files, imports_pickles
+from flywheel.core.foreign_rows import BadRowError
+from flywheel.core.foreign_tests import MOST_TESTS
+from flywheel.gate import imports_pickles
 from flywheel.gate.foreign_suites import problems_of, read_staged
 from flywheel.gate.imports import Order, Reading, shape_of, stage
 from flywheel.gate.imports_asserts import calls_of
 from flywheel.gate.imports_pickles import pickled_text
-from flywheel.gate.imports_rows import MOST_TESTS, RejectedError
 from flywheel.gate.problems import problem_of
+from flywheel.proc import row_files
 
 
 def quiet(*_):
@@ -127,7 +129,7 @@ def test_a_pickled_text_is_read_without_unpickling(protocol, text):
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_pickle_of_anything_else_is_refused(value, protocol, capsys):
     """Nothing is called, built or imported: whatever is no single text is refused."""
-    with pytest.raises(RejectedError, match="more than one text"):
+    with pytest.raises(BadRowError, match="more than one text"):
         pickled_text(pickle.dumps(value, protocol))
     assert capsys.readouterr().out == ""
 
@@ -138,7 +140,7 @@ def test_broken_pickles_are_refused(data):
     """Bytes that are no whole pickle of a text never raise anything else, and never give a text that pickle denies."""
     try:
         text = pickled_text(data)
-    except RejectedError:
+    except BadRowError:
         return
     assert isinstance(text, str)
 
@@ -148,7 +150,7 @@ def test_importers_never_unpickle():
     from flywheel.gate import imports, imports_apps, imports_asserts, imports_humaneval, imports_livecodebench
 
     for module in (imports, imports_apps, imports_asserts, imports_humaneval, imports_livecodebench, imports_pickles,
-                   imports_files):  # fmt: skip
+                   row_files):  # fmt: skip
         tree = ast.parse(Path(module.__file__).read_text())
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         brought = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
@@ -332,7 +334,7 @@ def test_nests_without_bottom_are_counted(tmp_path):
 
 def test_a_row_without_end_is_passed_over(tmp_path, monkeypatch):
     """A line longer than the limit is counted, and the one behind it is read."""
-    monkeypatch.setattr(imports_files, "LONGEST_LINE", 5_000)
+    monkeypatch.setattr(row_files, "LONGEST_LINE", 5_000)
     problems, reading = imported(tmp_path, [apps(1), apps(2, question="x" * 50_000), apps(3)])
     assert [one.id for one in problems] == ["apps/1", "apps/3"]
     assert sum(reading.rejected.values()) == 1
@@ -340,7 +342,7 @@ def test_a_row_without_end_is_passed_over(tmp_path, monkeypatch):
 
 def test_a_document_of_any_size_is_not_taken_into_memory(tmp_path, monkeypatch):
     """One that is too large is refused with what to do."""
-    monkeypatch.setattr(imports_files, "LARGEST_DOCUMENT", 1_000)
+    monkeypatch.setattr(row_files, "LARGEST_DOCUMENT", 1_000)
     path = tmp_path / "rows.json"
     path.write_text(json.dumps([apps(n) for n in range(20)]))
     with pytest.raises(MisuseError, match="write it as JSON lines"):
@@ -395,3 +397,15 @@ def test_shapes_are_told_by_their_keys():
     assert [shape_of(row) for row in (livecodebench(), apps(), humaneval(), {"question": "x"}, 5)] == [
         "livecodebench", "apps", "humaneval", "", "",
     ]  # fmt: skip
+
+
+def test_a_file_whose_first_row_is_broken_is_still_lines(tmp_path):
+    """A first row that is cut off makes no document of the others; a document over many lines stays one."""
+    rows = [json.dumps(apps(number)) for number in range(4)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([rows[0][:-20], *rows[1:]]) + "\n")
+    reading = Reading(Order(name="n", path=path), quiet)
+    assert len(list(reading.problems())) == 3
+    assert reading.rejected == {"a row is no JSON": 1}
+    path.write_text('{"data": [\n' + ",\n".join(rows) + "\n]}\n")
+    assert len(list(Reading(Order(name="n", path=path), quiet).problems())) == 4

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel.gate.metrics.outputs import output_difference
-from flywheel.gate.metrics.values import equal, read_json, shown
+from flywheel.core.json_values import equal, read_json, shown
+from flywheel.core.outputs import output_difference
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),

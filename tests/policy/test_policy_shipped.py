@@ -78,9 +78,11 @@ def test_the_design_s_guardrails_all_ship() -> None:
     """Everything the design lists is there; two more close the gap that an unknown override would leave."""
     assert set(RAILS) == {
         "accumulate-never-replace", "base-not-an-adapter", "data-of-its-base", "disk-low", "domain-cap",
-        "first-promotion-approved",
-        "foreign-repo-cap", "frozen-base", "gpu-idle-window", "minimum-examples",
-        "minimum-judgements", "minimum-pairs", "override-known", "paused-line", "planning-last",
+        "climb-on-own-answers", "climb-to-production", "climb-when-proven", "first-promotion-approved",
+        "foreign-repo-cap", "frozen-base", "gpu-idle-window", "mined-domain-cap",
+        "mined-from-many", "mined-repo-size", "minimum-examples",
+        "minimum-judgements", "minimum-pairs", "mixed-rung-mixes", "planning-climbs-last",
+        "sources-of-its-rung", "override-known", "paused-line", "planning-last",
         "plateau-needs-diversity", "promotions-known", "proven-before-canary", "quiet-before-training",
         "replay-share", "rotate-when-due", "runs-a-day",
         "session-cap", "suite-before-training", "suite-not-exhausted", "teacher-below-6b",

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flywheel.core.labels import judge
 from flywheel.core.outcomes import Label, Signal
 from flywheel.sources.clean_room_answers import Edit
 from flywheel.sources.clean_room_evidence import Evidence, weigh
 from flywheel.sources.clean_room_labels import RootCall, label_calls
 from flywheel.sources.clean_room_names import TaskName
 from flywheel.sources.clean_room_rows import Attempt, History, Run, Validation
-from flywheel.sources.labels import judge
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ORDER = {Label.NEGATIVE: 0, Label.UNKNOWN: 1, Label.POSITIVE: 2}

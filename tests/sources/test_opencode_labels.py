@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flywheel.core.labels import judge
 from flywheel.core.outcomes import Label, Signal
 from flywheel.sources import opencode_v1, opencode_v2
-from flywheel.sources.labels import judge
 from flywheel.sources.opencode_census import Census
 from flywheel.sources.opencode_evidence import Record
 from flywheel.sources.opencode_records import NO_ROLL, Changes, Entry, Head, Session, ToolUse

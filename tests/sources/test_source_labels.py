@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flywheel.core.labels import judge
 from flywheel.core.outcomes import Label, Signal
-from flywheel.sources.labels import Call, judge, label_calls
+from flywheel.sources.labels import Call, label_calls
 
 RANK = {Label.NEGATIVE: 0, Label.UNKNOWN: 1, Label.POSITIVE: 2}
 signals = st.builds(Signal, name=st.sampled_from("abc"), points=st.sampled_from([-1, 0, 1]), strength=st.floats(0, 1))

@@ -15,10 +15,10 @@ from starter_calls import BOXES
 from starter_functions import FUNCTIONS, SCRIPTS
 
 from flywheel.core.examples import prompt_key
+from flywheel.core.json_values import equal
 from flywheel.core.outcomes import Message
 from flywheel.gate.foreign_suites import Distinct, starter_names
 from flywheel.gate.metrics.registry import EXECUTED, METRICS
-from flywheel.gate.metrics.values import equal
 from flywheel.gate.problems import problem_of
 from flywheel.gate.sharing import sketch_of
 from flywheel.sandbox.clients import Executor

@@ -98,7 +98,9 @@ class House:
         write_tensors(path / "model.safetensors", BASE)
         return path
 
-    def freeze(self, line: str = "l", valid: int = 0, base: str = "", **body: Any) -> tuple[str, int]:
+    def freeze(
+        self, line: str = "l", valid: int = 0, base: str = "", private: int = 0, **body: Any
+    ) -> tuple[str, int]:
         """Freeze a dataset as curation does; return its hash and the event that told of it."""
         self._datasets += 1
         digest = f"{line}-dataset-{self._datasets}"
@@ -106,7 +108,7 @@ class House:
         splits = {name: Split(rows=count, sha256=self._write(digest, name)) for name, count in rows.items()}
         manifest = DatasetManifest(
             hash=digest, line=line, number=self._datasets, parent=None, splits=splits, examples=17, fresh=9,
-            replayed=3, created_at=self.clock.now(), base=base,
+            replayed=3, created_at=self.clock.now(), base=base, private=private,
         )  # fmt: skip
         with self.store.write() as session:
             event = Event(kind="curate.dataset_frozen", at=self.clock.now(), line=line, subject=digest, body=body)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from flywheel.core.thoughts import after_thoughts
 from flywheel.gate.metrics.scores import Expectation, Score
-from flywheel.gate.metrics.thoughts import after_thoughts
 
 _WORD = r"yes|no|true|false|not\s+relevant|irrelevant|relevant"
 _MARK = rf"(?P<choice>(?:{_WORD})\b|[A-Za-z](?![A-Za-z'\u2019])|\d{{1,2}}(?![\w.]\w))"

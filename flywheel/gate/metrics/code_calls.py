@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flywheel.gate.metrics.code_blocks import code_in
+from flywheel.core.code_blocks import code_in
+from flywheel.core.json_values import equal, read_json, shown
 from flywheel.gate.metrics.executions import NOT_RUN, clean, judged, limits_of, nothing_to_run
 from flywheel.gate.metrics.scores import Expectation, Score
-from flywheel.gate.metrics.values import equal, read_json, shown
 from flywheel.sandbox.programs import Call, Program, Run
 
 

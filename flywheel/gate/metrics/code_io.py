@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flywheel.gate.metrics.code_blocks import code_in
+from flywheel.core.code_blocks import code_in
+from flywheel.core.outputs import output_difference
 from flywheel.gate.metrics.executions import NOT_RUN, clean, judged, limits_of, nothing_to_run
-from flywheel.gate.metrics.outputs import output_difference
 from flywheel.gate.metrics.scores import Expectation, Score
 from flywheel.sandbox.programs import Program, Run
 

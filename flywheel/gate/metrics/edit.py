@@ -5,14 +5,14 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
+from flywheel.core.code_blocks import defines, fenced
 from flywheel.core.edits import EditError, apply_edits, parse_edits
 from flywheel.core.patches import FilePatch, parse_patches
-from flywheel.gate.metrics.code_blocks import defines, fenced
+from flywheel.core.thoughts import after_thoughts
 from flywheel.gate.metrics.code_calls import call_of, value_difference
 from flywheel.gate.metrics.executions import NOT_RUN, clean, judged, limits_of, nothing_to_run
 from flywheel.gate.metrics.scores import Expectation, Score
 from flywheel.gate.metrics.search_blocks import apply_blocks, parse_blocks
-from flywheel.gate.metrics.thoughts import after_thoughts
 from flywheel.sandbox.programs import Program, Run
 
 _LONGEST = 200

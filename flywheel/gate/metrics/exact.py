@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from flywheel.core.thoughts import after_thoughts
 from flywheel.gate.metrics.scores import Expectation, Score
-from flywheel.gate.metrics.thoughts import after_thoughts
 
 
 class ExactMetric:

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flywheel.gate.metrics.code_blocks import fenced
+from flywheel.core.code_blocks import fenced
+from flywheel.core.json_values import read_json
+from flywheel.core.thoughts import after_thoughts
 from flywheel.gate.metrics.scores import Expectation, Score
-from flywheel.gate.metrics.thoughts import after_thoughts
-from flywheel.gate.metrics.values import read_json
 
 _NAMED = ("path", "file_path", "file", "name", "symbol", "id")
 _VERDICTS = ("verdict", "detail_level", "included", "relevant", "keep")

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flywheel.core.json_values import read_json
+from flywheel.core.thoughts import after_thoughts
 from flywheel.core.tool_calls import ToolCall, call_from, parse_tool_calls
 from flywheel.gate.metrics.scores import Expectation, Score
-from flywheel.gate.metrics.thoughts import after_thoughts
-from flywheel.gate.metrics.values import read_json
 
 Alike = Callable[[Any, Any], bool]
 

@@ -2,7 +2,7 @@
 
 from itertools import zip_longest
 
-from flywheel.gate.metrics.values import near, shown
+from flywheel.core.json_values import near, shown
 
 
 def output_difference(wanted: str, seen: str, tolerance: float | None = None) -> str:

@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -19,6 +20,9 @@ LARGEST_DOCUMENT = 512 << 20
 _LISTS = ("data", "problems", "rows", "test")
 _BOM = b"\xef\xbb\xbf"
 _AS_LINES = "write it as JSON lines, one problem a line"
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_LINES_TO_KNOW, _ROWS_TO_KNOW = 8, 2
+PARQUET = b"PAR1"  # what such a file begins with
 
 Say = Callable[[int, int], None]
 """How many bytes of how many were read."""
@@ -30,32 +34,59 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-def rows_of(path: Path, say: Say) -> Iterator[Any]:
-    """Yield the rows of a file, each as what JSON says or as unreadable."""
+def rows_of(path: Path, say: Say, skip: int = 0) -> Iterator[Any]:
+    """Yield the rows of a file behind so many, each as what JSON says or as unreadable."""
     with _opened(path) as (file, raw, total):
         begin = _peek(file, path)
-        if begin.startswith(b"PAR1"):
+        if begin.startswith(PARQUET):
             raise MisuseError(f"{path.name} is a Parquet file", _AS_LINES)
+        if begin.startswith(_ZSTANDARD):
+            raise MisuseError(f"{path.name} is packed by Zstandard", f"unpack it: zstd -d {path.name}")
         if begin.lstrip(_BOM + b" \t\r\n").startswith(b"["):
-            yield from _document(file, path)
+            yield from islice(_document(file, path), skip, None)
             return
         first = file.readline(LONGEST_LINE)
-        alone = not file.read(1)
-        file.seek(len(first))
-        if alone or (not isinstance(_read(first), dict) and begin.lstrip(_BOM + b" \t\r\n").startswith(b"{")):
-            yield from _document(file, path, first)
+        if _is_document(file, first, begin):
+            yield from islice(_document(file, path, first), skip, None)
             say(raw.tell(), total)
             return
-        number, line = 0, first
-        while line:
-            number += 1
-            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-                _skip(file)
-                yield Unreadable(f"a row is longer than {LONGEST_LINE >> 20} MiB")
-            elif line.strip():
+        for number, line in enumerate(_lines(file, first)):
+            if number >= skip:
                 yield _read(line)
-            say(raw.tell(), total)
-            line = file.readline(LONGEST_LINE)
+                say(raw.tell(), total)
+
+
+def _is_document(file: BinaryIO, first: bytes, begin: bytes) -> bool:
+    """Tell whether a file is one JSON document, by its first line and those that follow; leaves the file behind it."""
+    broken = not isinstance(_read(first), dict) and begin.lstrip(_BOM + b" \t\r\n").startswith(b"{")
+    alone = not file.read(1)
+    file.seek(len(first))
+    if alone or not broken:
+        return alone
+    rows = sum(isinstance(_read(file.readline(LONGEST_LINE)), dict) for _ in range(_LINES_TO_KNOW))
+    file.seek(len(first))
+    # Of a document's lines the last of a list may be an object by itself; of rows behind a broken one nearly all are.
+    return rows < _ROWS_TO_KNOW
+
+
+def begins_with(path: Path, mark: bytes) -> bool:
+    """Tell whether a file begins so; one that is not there, or no file, does not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(mark)) == mark
+    except OSError:
+        return False
+
+
+def _lines(file: BinaryIO, line: bytes) -> Iterator[bytes | Unreadable]:
+    """Yield the lines that say something, from one that was read already; one that is too long is unreadable."""
+    while line:
+        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            _pass_over(file)
+            yield Unreadable(f"a row is longer than {LONGEST_LINE >> 20} MiB")
+        elif line.strip():
+            yield line
+        line = file.readline(LONGEST_LINE)
 
 
 @contextmanager
@@ -98,7 +129,9 @@ def _document(file: BinaryIO, path: Path, before: bytes = b"") -> Iterator[Any]:
     yield from value if isinstance(value, list) else [value]
 
 
-def _read(line: bytes) -> Any:
+def _read(line: bytes | Unreadable) -> Any:
+    if isinstance(line, Unreadable):
+        return line
     try:
         return json.loads(line.removeprefix(_BOM), parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -109,6 +142,6 @@ def _refuse(constant: str) -> Any:
     raise ValueError(constant)
 
 
-def _skip(file: BinaryIO) -> None:
+def _pass_over(file: BinaryIO) -> None:
     while (rest := file.readline(1 << 20)) and not rest.endswith(b"\n"):
         pass

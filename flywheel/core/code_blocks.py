@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from flywheel.gate.metrics.thoughts import after_thoughts
+from flywheel.core.thoughts import after_thoughts
 
 _NAMES: Mapping[str, frozenset[str]] = MappingProxyType({
     "python": frozenset({"python", "py", "python3", "py3"}),
