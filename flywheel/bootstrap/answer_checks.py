@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 from flywheel.bootstrap.agreements import agree, edited
 from flywheel.bootstrap.answer_forms import fault_of
-from flywheel.bootstrap.answer_tests import is_code, is_tested, proof_of, python_in, reading_of, runs_well
+from flywheel.bootstrap.answer_tests import (
+    do_the_same,
+    is_code,
+    is_tested,
+    probe_of,
+    proof_of,
+    python_in,
+    reading_of,
+    runs_well,
+)
 from flywheel.bootstrap.judged_answers import chosen, judged
 from flywheel.bootstrap.proofs import FAILS, SLOW
 from flywheel.bootstrap.questions import Answer, Question
@@ -118,12 +127,11 @@ def _evidence(case: Case, answer: Answer) -> Generator[Step, Told, tuple[Signal 
 
 def _crossed(case: Case, answer: Answer) -> Work:
     """Hear a second teacher: who says the same confirms it, who says something else has to be judged."""
-    prompt = case.teaching.prompt
     told = yield Ask((case.another,), optional=True)
     other = told.answers[0]
     if other is None or not after_thoughts(other.text).strip():
         return (yield from _judged(case, answer))
-    same = agree(prompt, answer.text, other.text)
+    same = yield from _same(case, answer, other)
     if same:
         return believed(case.teaching.of(answer, (AGREE,), about={"agrees": other.teacher}))
     if "judge" in case.roles:
@@ -131,6 +139,17 @@ def _crossed(case: Case, answer: Answer) -> Work:
     if same is False:
         return waiting(DISAGREEMENT, case.unjudged(answer, DISAGREE))
     return _taken(case, answer)
+
+
+def _same(case: Case, one: Answer, other: Answer) -> Generator[Step, Told, bool | None]:
+    """Tell whether two answers say the same: programs by what they do where the question has inputs."""
+    prompt = case.teaching.prompt
+    programs = [probe_of(prompt, answer.text) for answer in (one, other)]
+    if programs[0] is None or programs[1] is None:
+        return agree(prompt, one.text, other.text)
+    first = yield Try(programs[0])
+    second = yield Try(programs[1])
+    return do_the_same(first.runs, second.runs)
 
 
 def _chosen(case: Case, answers: tuple[Answer, Answer], *, differ: bool) -> Work:

@@ -7,37 +7,45 @@ def _words(text: str) -> frozenset[str]:
 
 #: Verbs as a message begins with them: "Add a test", never "Added" or "Adds".
 IMPERATIVES = _words("""
-    abort accept acquire adapt add adjust align allocate allow amend annotate append apply approve archive arrange
-    assert assign attach authenticate authorize avoid await balance batch bind block bound break buffer build bundle
-    bypass cache calculate call cancel cap capture cast catch centralize change check choose clamp clarify clean cleanup
-    clear clone close coerce collapse collect combine compare compile complete compress compute concatenate condense
-    configure confirm connect consolidate constrain construct consume convert copy correct count cover create cut
-    deactivate debounce debug decode decouple decrease dedupe deduplicate default defer define degrade delay delegate
-    delete deny deprecate derive describe deserialize detach detect determine disable disallow discard disconnect
-    dispatch display distinguish divide document downgrade download drain drop dump duplicate eliminate embed emit
-    enable encapsulate encode encrypt enforce enhance enlarge ensure enter enumerate escape establish estimate evaluate
-    evict exclude execute exit expand expect expire explain expose express extend extract factor fail fall fallback
-    fetch fill filter finalize find finish fix flag flatten flush fold follow forbid force format forward free freeze
-    gate gather generalize generate get give grant group guarantee guard halt handle harden hash hide highlight hoist
-    honor honour hook ignore implement import improve include increase increment index infer inherit initialize inject
-    inline insert inspect install instrument integrate intercept introduce invalidate invert invoke isolate iterate
-    join keep key kill label launch lift limit link list listen load localize lock log lower make manage map mark mask
-    match measure memoize merge migrate minimize mock modernize modify monitor mount move name narrow negate nest
-    normalise normalize notify nullify obey obtain omit open optimise optimize order organise organize output override
-    overwrite pack pad paginate parallelize parameterize parametrize parse pass patch pause perform permit persist pick
-    pin pipe place poll pop populate port postpone prefer prefix prepare prepend preserve prevent print prioritize
-    process produce prohibit promote propagate protect provide prune publish pull purge push put query queue quote raise
-    randomize rank read rebuild recalculate receive recognise recognize reconnect record recover redact redirect reduce
-    redesign refactor refine refresh refuse register reimplement reject relax release reload relocate rely remove
-    rename render reorder reorganize replace reply report represent request require rescue reserve reset resize resolve
-    respect respond restart restore restrict restructure resume retain rethrow retrieve retry return reuse revert
-    revise rewrite rework rotate round route run sanitize save scale scan schedule scope scroll search seed select send
-    separate serialize serve set setup shard share shield shorten show shrink signal simplify skip slice snapshot sort
-    specify speed split stabilize standardize start stop store stream strengthen strip structure stub submit subscribe
-    substitute suffix supply support suppress suspend swap switch synchronize sync tag take target teach tear terminate
-    test throttle throw tighten time toggle tolerate trace track transform translate traverse treat trigger trim
-    truncate try tune turn type unblock unescape unify uninstall unlock unpack unregister unset unwrap upgrade upload
-    use validate vendor verify view wait walk warn weaken widen wire wrap write yield zip
+    abort abstract accept acquire adapt add adjust adopt aggregate align allocate allow amend annotate announce append
+    apply approve archive arrange assert assign assume attach augment authenticate authorize avoid await balance batch
+    begin bind block bound break bring broaden buffer build bundle bypass cache calculate call cancel cap capture carry
+    cast catch centralize change check choose clamp clarify clean cleanup clear clip clone close coerce collapse collect
+    combine compact compare compile complete compress compute concat concatenate condense configure confirm connect
+    consolidate constrain construct consume contain continue convert copy correct count cover create customize cut
+    deactivate debounce debug declare decode decouple decrease dedupe deduplicate default defer define degrade delay
+    delegate delete demote deny deploy deprecate derive describe deserialize detach detect determine disable disallow
+    disambiguate discard disconnect dismiss dispatch display distinguish divide document downgrade download drain drop
+    dump duplicate edit elevate eliminate embed emit emulate enable encapsulate encode encrypt enforce enhance enlarge
+    ensure enter enumerate escape establish estimate evaluate evict exclude execute exempt exit expand expect expire
+    explain expose express expunge extend extract factor fail fall fallback fetch fill filter finalize find finish fix
+    flag flatten flush fold follow forbid force format forward free freeze fuse gate gather generalize generate get give
+    grant group guarantee guard halt handle harden hash hide highlight hoist hold honor honour hook identify ignore
+    implement import improve include increase increment indent index indicate infer inherit initialise initialize
+    initiate inject inline insert inspect install instrument integrate intercept interpolate interpret introduce
+    invalidate invert invoke isolate iterate join keep key kill label launch leave let lift limit link lint list listen
+    load localize lock log lower make manage map mark mask match measure memoize mention merge migrate minimize mirror
+    mock modernize modify monitor mount move mute name narrow negate nest normalise normalize notify nullify obey
+    obfuscate obtain offer offload omit open optimise optimize order organise organize output override overwrite pack
+    pad paginate parallelize parameterize parametrize parse pass patch pause perform permit persist pick pin pipe place
+    polish poll pop populate port postpone precompute predict prefer prefix prepare prepend preserve prevent print
+    prioritize process produce prohibit promote propagate protect provide prune publish pull purge push put query queue
+    quote raise randomize rank read realign rearrange rebase rebuild recalculate receive recognise recognize recompute
+    reconcile reconnect record recover recreate recycle redact redefine redesign redirect redo reduce reenable refactor
+    refine reformat refresh refuse regenerate register reimplement reinstate reintroduce reject relax release reload
+    relocate rely remember remind remove rename render reorder reorganize repair repeat replace reply report represent
+    request requeue require reread rerun rescue resend reserve reset reshape resize resolve respect respond restart
+    restore restrict restructure resume resync retain rethink rethrow retire retrieve retry return reuse revamp revert
+    review revise rewind rework rewrite rotate round route run sanitize satisfy save scale scan schedule scope scroll
+    search seed select send separate serialize serve set setup shard share shield shift shorten show shrink shuffle
+    signal silence simplify simulate skip slice snapshot soften solve sort spawn specify speed split squash stabilize
+    standardize start stash stop store stream strengthen stretch strip structure stub submit subscribe substitute
+    subtract suffix suggest supply support suppress survive suspend swap switch sync synchronize tag take target teach
+    tear tell terminate test throttle throw tidy tighten time toggle tokenize tolerate trace track transfer transform
+    translate transpose traverse treat trigger trim truncate trust try tune turn type unblock unbreak uncomment undo
+    unescape unhide unify uninstall unlink unlock unmount unpack unregister unroll unset untangle unwrap upgrade upload
+    use validate vary vectorize vendor verify view visit wait wake walk warn weaken weigh widen wire wrap write yield
+    zip
 """)
 
 #: What says nothing of what was done.

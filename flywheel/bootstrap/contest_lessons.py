@@ -47,10 +47,13 @@ def lessons_of(problem: Contest) -> tuple[Lesson, ...]:
     right = _programs(problem.solutions)
     if not right:
         raise BadRowError("no solution in Python 3")
-    tried = [_lesson(problem, code, RIGHT, number) for number, code in enumerate(right[:_MOST_TRIED], 1)]
     known = set(right)
-    wrong = [code for code in _programs(problem.wrong) if code not in known][:_MOST_TRIED]
-    return (*tried, *(_lesson(problem, code, WRONG, number) for number, code in enumerate(wrong, 1)))
+    wrong = [code for code in _programs(problem.wrong) if code not in known]
+    # No language: who selects by that learns from an agent's work, and of two lines that select it none would.
+    tags = (f"domain:{domain_of(problem.tags, problem.question)}",)
+    tried = [(slot, number, code) for slot, codes in ((RIGHT, right), (WRONG, wrong))
+             for number, code in enumerate(codes[:_MOST_TRIED], 1)]  # fmt: skip
+    return tuple(_lesson(problem, code, slot, f"{slot}/{number}", tags) for slot, number, code in tried)
 
 
 def _programs(codes: Sequence[str]) -> list[str]:
@@ -60,7 +63,7 @@ def _programs(codes: Sequence[str]) -> list[str]:
     return sorted(fitting, key=lambda code: (len(code), code))
 
 
-def _lesson(problem: Contest, code: str, slot: str, number: int) -> Lesson:
+def _lesson(problem: Contest, code: str, slot: str, key: str, tags: tuple[str, ...]) -> Lesson:
     tests: dict[str, Any] = {"tests": list(problem.tests)}
     if problem.entry:
         tests = {"entry": problem.entry, **tests}
@@ -68,7 +71,7 @@ def _lesson(problem: Contest, code: str, slot: str, number: int) -> Lesson:
     seconds = min(max(_SECONDS, 2 * problem.seconds), _MOST_SECONDS)  # a judge's machine is another one than ours
     shows = "works" if slot == RIGHT else "fault"
     return Lesson(
-        key=f"{slot}/{number}",
+        key=key,
         call_type=CALL_TYPE,
         messages=asked(question, DEFINES.format(entry=problem.entry) if problem.entry else READS_INPUT),
         response=f"```python\n{code}\n```",
@@ -76,7 +79,6 @@ def _lesson(problem: Contest, code: str, slot: str, number: int) -> Lesson:
         slot=slot,
         group=problem.group,
         at=problem.at,
-        # No language: who selects by that learns from an agent's work, and of two lines that select it none would.
-        tags=(f"domain:{domain_of(problem.tags, problem.question)}",),
+        tags=tags,
         about=dict(problem.about),
     )

@@ -1,5 +1,6 @@
 """What readers of published changes share: edits that are proved, asked for as an agent asks for them. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -16,11 +17,15 @@ from flywheel.core.written_edits import edits_between, render_edits
 
 LONGEST_SHOWN = 48_000  # characters of files that are shown with one question
 NOT_EDITS = "a change that edits cannot say"
+TOO_LONG = "the file is longer than is shown"
+_MOST_LOOKS = 2_000_000  # lines times the most of them that are alike: what comparing two versions may cost
 
 
 def proved_edits(path: str, states: Sequence[str]) -> str:
     """Return edits that lead a file through all its states, byte for byte, as an answer has them."""
     files = {path: states[0]} if states[0] else {}
+    if any(len(state) > LONGEST_SHOWN or not fits(state) for state in states):
+        raise BadRowError(TOO_LONG)
     edits: list[Edit] = []
     try:
         for before, after in pairwise(states):
@@ -32,6 +37,12 @@ def proved_edits(path: str, states: Sequence[str]) -> str:
     if not edits or made.get(path) != states[-1]:
         raise BadRowError(NOT_EDITS if edits else "nothing changes")
     return written
+
+
+def fits(text: str, times: int = 1) -> bool:
+    """Tell whether two versions of a file can be compared in no time; many lines that are alike make it long."""
+    lines = Counter(text.split("\n"))
+    return lines.total() * max(lines.values()) <= times * _MOST_LOOKS
 
 
 def asking_edits(order: str, files: Mapping[str, str]) -> str:

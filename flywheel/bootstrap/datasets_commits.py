@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from flywheel.bootstrap.commit_filters import Change, Commit, reason_against
 from flywheel.bootstrap.commit_messages import fault_of
 from flywheel.bootstrap.dataset_answers import Row, RowReader, about, text_or_nothing, words
-from flywheel.bootstrap.dataset_edits import LONGEST_SHOWN, NOT_EDITS, lesson_of
+from flywheel.bootstrap.dataset_edits import LONGEST_SHOWN, NOT_EDITS, TOO_LONG, fits, lesson_of
 from flywheel.bootstrap.dataset_rows import Lesson
 from flywheel.bootstrap.derivations import derive
 from flywheel.bootstrap.licence_names import spdx_of
@@ -30,8 +30,10 @@ def _commit(row: Row) -> tuple[Lesson, ...]:
     before, after = text_or_nothing(row.get("old_contents")), text_or_nothing(row.get("new_contents"))
     if before is None or after is None:
         raise BadRowError("no text of the file before and after")
-    if not after or max(len(before), len(after)) > LONGEST_SHOWN:
-        raise BadRowError("the file is longer than is shown" if after else "a file that is emptied")
+    if not after:
+        raise BadRowError("a file that is emptied")
+    if max(len(before), len(after)) > LONGEST_SHOWN or not (fits(before) and fits(after)):
+        raise BadRowError(TOO_LONG)
     if before and _path(row, "old_file", "new_file") != path:
         raise BadRowError(NOT_EDITS)
     _check(message, path, before, after)

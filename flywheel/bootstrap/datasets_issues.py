@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from flywheel.bootstrap.commit_messages import subject_of
 from flywheel.bootstrap.dataset_answers import Row, RowReader, about, words
-from flywheel.bootstrap.dataset_edits import lesson_of, tags_of_change
+from flywheel.bootstrap.dataset_edits import TOO_LONG, fits, lesson_of, tags_of_change
 from flywheel.bootstrap.dataset_listings import files_listed
 from flywheel.bootstrap.dataset_rows import Lesson, asked
 from flywheel.bootstrap.derivations import KEPT, derive
@@ -32,6 +32,7 @@ _PUBLISHED = datetime(2023, 10, 10, tzinfo=UTC)
 _MOST_FILES = 20
 _LONGEST_STATEMENT = 8_000
 _LONGEST_TEXT = 2_000_000
+_LARGER = 10  # times what a file of the other datasets may cost: these are whole files of large projects
 _REPO = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}")
 _FILE = re.compile(r"^diff --git a/.+? b/(.+)$", re.MULTILINE)
 _DEFINED = re.compile(r"(\s*)(?:async\s+def|def|class)\s+(\w+)")
@@ -133,7 +134,10 @@ def _change(patch: FilePatch, shown: dict[str, str]) -> FileChange:
     before = None if patch.makes else shown.get(patch.file)
     if before is not None and not before.endswith("\n"):
         before += "\n"  # what is shown line by line does not tell how the last one ends
-    return FileChange(None if before is None else patch.file, patch.file, before, patch.applied(before))
+    after = patch.applied(before)
+    if not (fits(before or "", _LARGER) and fits(after, _LARGER)):
+        raise BadRowError(TOO_LONG)
+    return FileChange(None if before is None else patch.file, patch.file, before, after)
 
 
 def _analysis(issue: _Issue) -> Lesson:

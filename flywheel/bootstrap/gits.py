@@ -70,6 +70,14 @@ def has_commit(repo: Path, name: str) -> bool:
     return True
 
 
+def strays(repo: Path, names: Sequence[str], head: str) -> set[str]:
+    """Return which of some hundreds of commits are not there any more, or do not lead to `head`."""
+    told = git(repo, "cat-file", "--batch-check", given="\n".join(names).encode()).decode().splitlines()
+    gone = {line.partition(" ")[0] for line in told if line.endswith(" missing")}
+    there = [name for name in names if name not in gone]
+    return gone | ({*lines_of(repo, "rev-list", *there, "--not", head)} & {*there} if there else set())
+
+
 def file_at(repo: Path, commit: str, path: str) -> bytes | None:
     """Return a file as it was in a commit; None where it was not."""
     try:

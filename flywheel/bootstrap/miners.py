@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from flywheel.bootstrap.chunk_miners import Chunk, Order, Way, mine_chunk
-from flywheel.bootstrap.gits import has_commit
+from flywheel.bootstrap.gits import has_commit, strays
 from flywheel.bootstrap.histories import commit_names, count_commits
 from flywheel.bootstrap.poor_commits import clone_mark, marks_of
 from flywheel.bootstrap.repos import Repo
@@ -20,17 +20,22 @@ from flywheel.bootstrap.shelves import Shelf
 
 COMMITS_A_CHUNK = 64
 _WAITING = 2  # chunks under way for each process
+_TASKS_AT_ONCE = 200
 _WAYS = ("own", "authors", "line")  # mined otherwise in one of these, a clone is mined anew
 
 
 class Progress(NamedTuple):
-    """How far a clone is mined: commits of this and earlier calls, those of the whole history, what came of them."""
+    """How far a clone is mined: commits of this and earlier calls, those of the whole history, what came of them.
+
+    `poor` are those of the rejected that nothing but their message speaks against.
+    """
 
     repo: str
     done: int
     of: int
     counts: dict[str, int]
     makings: int
+    poor: int
 
 
 Say = Callable[[Progress], None]
@@ -44,13 +49,27 @@ def mine(repo: Repo, shelf: Shelf, way: Way, say: Say) -> Progress:
     mark = shelf.mark(_name(repo))
     clone = clone_mark(repo, way)
     if not mark or _is_other(repo, mark, clone):
+        anew = bool(mark)
         shelf.forget_marks(f"poor/{repo.name}/")
-        mark = {"done": "", "head": "", "position": 0, "counts": {}, "commits": 0, "makings": 0, "anew": bool(mark)}
+        mark = {"done": "", "head": "", "position": 0, "counts": {}, "commits": 0, "makings": 0, "poor": 0}
+        mark["anew"] = anew
     mark = {**mark, "clone": clone}
     # What was begun is mined to where it was to end, so that nothing is counted twice when the history went on.
     for head in dict.fromkeys(filter(None, (mark["head"], repo.head))):
         mark = _mine_to(head, mark, (repo, shelf, way, say))
+    if mark["anew"]:
+        mark = {**mark, "anew": False}
+        shelf.put(dict.fromkeys(_strays(repo, shelf), ()), {_name(repo): mark})
     return _progress(repo, mark, 0)
+
+
+def _strays(repo: Repo, shelf: Shelf) -> list[str]:
+    """Return the tasks of commits that the history does not have any more."""
+    found: list[str] = []
+    tasks = (task for task in shelf.tasks(f"{_name(repo)}/") if "/" not in task.removeprefix(f"{_name(repo)}/"))
+    while few := {task.rpartition("/")[2]: task for task in islice(tasks, _TASKS_AT_ONCE)}:
+        found += [few[name] for name in strays(repo.path, list(few), repo.head)]
+    return found
 
 
 def _is_other(repo: Repo, mark: dict[str, Any], clone: dict[str, Any]) -> bool:
@@ -87,6 +106,7 @@ def _further(mark: dict[str, Any], chunk: Chunk, taken: int) -> dict[str, Any]:
         "counts": dict(counts),
         "commits": mark["commits"] + taken,
         "makings": mark["makings"] + sum(map(len, chunk.tasks.values())),
+        "poor": mark["poor"] + len(chunk.poor),
     }
 
 
@@ -109,7 +129,8 @@ def _chunks(repo: Repo, names: Iterator[str], way: Way, *, anew: bool) -> Iterat
 
 
 def _progress(repo: Repo, mark: dict[str, Any], left: int) -> Progress:
-    return Progress(repo.name, mark["commits"], mark["commits"] + left, dict(mark["counts"]), mark["makings"])
+    done = mark["commits"]
+    return Progress(repo.name, done, done + left, dict(mark["counts"]), mark["makings"], mark["poor"])
 
 
 def _name(repo: Repo) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Generator, Iterator
 from functools import partial
 
 from flywheel.bootstrap.agreements import agree
+from flywheel.bootstrap.answer_tasks import ANSWERS
 from flywheel.bootstrap.answer_tests import is_code
 from flywheel.bootstrap.formed_answers import shown, worded
-from flywheel.bootstrap.line_makings import Held, is_sure, makings_for
+from flywheel.bootstrap.line_makings import FOUND, Held, is_sure, makings_for
 from flywheel.bootstrap.prompts import Prompt
 from flywheel.bootstrap.questions import Answer, Question
 from flywheel.bootstrap.teacher_makings import TRACED, Teaching
@@ -39,8 +40,10 @@ _FOLLOW = (
 
 
 def _subjects(material: Material) -> Iterator[Subject]:
-    for held in makings_for(material):
+    for held in makings_for(material, recipes=(*FOUND, "teach")):
         making = held.making
+        if making.recipe == "teach" and making.about.get("task") != ANSWERS.name:
+            continue
         if is_sure(material.line, making) and not making.tools and not shows_reasoning(making.response):
             digest = content_hash(making.model_dump(mode="json"))
             yield Subject(f"{held.task}/{making.key}", digest, partial(_work, material, held))
@@ -64,7 +67,8 @@ def _making(line: Line, held: Held, written: Answer, trace: str) -> Making:
     making = held.making
     response = with_trace(line, making.call_type, trace, making.response)
     teaching = Teaching(line, REASONING.name, Prompt.of(held))
-    made = teaching.of(written, (*making.signals, TRACED), making.key, response)
+    by = {key: making.about[key] for key in ("teacher", "model") if making.recipe == "teach"}
+    made = teaching.of(written, (*making.signals, TRACED), making.key, response, {"answered_by": by} if by else {})
     return made.model_copy(update={"weight": making.weight, "response": response})
 
 

@@ -25,8 +25,8 @@ Kind = Literal["believed", "waiting", "refused", "left"]
 class Ask(NamedTuple):
     """Questions of one round, asked at once.
 
-    What nobody answers now (no budget, no server, a key that is wrong) leaves the subject for another time. Where nobody
-    has the role, the words hold a secret or the answer is cut off, the subject ends; with `optional` it goes on without
+    What nobody answers now (no budget, no server, a wrong key) leaves the subject for another time. Where nobody has
+    the role, the words hold a secret or the answer is cut off, the subject ends; with `optional` it goes on without
     that answer.
     """
 

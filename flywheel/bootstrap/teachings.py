@@ -47,7 +47,6 @@ _LEFT: dict[Problem, str] = {
     "malformed": "the teacher's answers are none",
 }
 _FOR_GOOD = frozenset({None, "no_teacher", "secret"})  # with an optional question the work goes on without an answer
-_SETTLED: frozenset[Kind] = frozenset({"believed", "refused"})
 
 
 class Classroom(NamedTuple):
@@ -67,13 +66,13 @@ class Extent(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """What came of a task: its ends by kind and reason, those settled earlier, and what they made.
+    """What came of a task: its ends by kind and reason, the kinds of those settled earlier, and what was made.
 
     `notes` has the first thing that was said about each reason to leave a subject.
     """
 
     ends: Counter[tuple[Kind, str]] = field(default_factory=Counter)
-    settled: int = 0
+    settled: Counter[Kind] = field(default_factory=Counter)
     makings: int = 0
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -109,14 +108,16 @@ def name_of(task: str, line: str, key: str = "") -> str:
 
 def open_subjects(task: Task, material: Material, staff: Staff, extent: Extent) -> Iterator[Subject]:
     """Yield the subjects that are to be worked on."""
-    return islice((one for one, settled in _looked_at(task, material, staff) if extent.again or not settled),
-                  extent.limit)  # fmt: skip
+    looked = _looked_at(task, material, staff)
+    return islice((one for one, settled in looked if extent.again or settled is None), extent.limit)
 
 
-def _looked_at(task: Task, material: Material, staff: Staff) -> Iterator[tuple[Subject, bool]]:
+def _looked_at(task: Task, material: Material, staff: Staff) -> Iterator[tuple[Subject, Kind | None]]:
+    """Yield the subjects, each with how it was settled; one that waits is settled until somebody else can judge it."""
     for subject in task.subjects(material):
         mark = material.shelf.mark(name_of(task.name, material.line.name, subject.key))
-        yield subject, mark.get("kind") in _SETTLED and mark["stamp"] == stamp_of(task, subject, staff)
+        is_same = bool(mark) and mark["stamp"] == stamp_of(task, subject, staff)
+        yield subject, mark["kind"] if is_same else None
 
 
 async def teach(task: Task, room: Classroom, extent: Extent, say: Say) -> Tally:
@@ -138,9 +139,10 @@ class _Lesson:
 
     async def teach(self, extent: Extent) -> Tally:
         material, staff = self._room.material, self._room.engine.staff
-        looked = [settled for _, settled in _looked_at(self._task, material, staff)]
-        todo = len(looked) if extent.again else looked.count(False)
-        self._tally.settled = 0 if extent.again else looked.count(True)
+        looked = Counter(settled for _, settled in _looked_at(self._task, material, staff))
+        if not extent.again:
+            self._tally.settled = Counter({kind: count for kind, count in looked.items() if kind is not None})
+        todo = looked.total() - self._tally.settled.total()
         todo = todo if extent.limit is None else min(todo, extent.limit)
         subjects = open_subjects(self._task, material, staff, extent)
         await self._all(subjects, todo)

@@ -58,7 +58,8 @@ def _mine(repo: Repo, shelf: Shelf, way: Way, *, quiet: bool) -> dict[str, Any]:
     with _bar(repo, quiet=quiet) as say:
         end = mine(repo, shelf, way, say)
     told = {"repo": repo.name, "licence": repo.licence, "domain": repo.domain, "lines": repo.lines}
-    return {**told, "commits": end.done, "makings": end.makings, "counts": end.counts}
+    return {**told, "commits": end.done, "makings": end.makings, "counts": end.counts,
+            "poor_messages": end.poor}  # fmt: skip
 
 
 @contextmanager
@@ -88,6 +89,8 @@ def _show(row: dict[str, Any]) -> None:
     out.print(
         f"{row['repo']}: {row['makings']} examples of {row['commits']} commits (licence {row['licence']})", markup=False
     )
+    if row["poor_messages"]:
+        out.print(f"{row['poor_messages']} commits wait for a better message: a teacher can write it", markup=False)
     counted = sorted(row["counts"].items(), key=lambda pair: -pair[1])
     show_table("", ("commits", "what became of them"),
                [{"commits": count, "what became of them": reason} for reason, count in counted])  # fmt: skip

@@ -1,6 +1,7 @@
 """`flywheel bootstrap teach`: has a line's teachers work, and lays what can be believed on the shelf."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from flywheel.store.stores import Store
 
 _WORDS: Mapping[Kind, str] = {"believed": "believed", "waiting": "waits", "refused": "not believed", "left": "left"}
+_KINDS = tuple(_WORDS)
 
 
 class _Order(NamedTuple):
@@ -103,7 +105,18 @@ def _line(settings: Settings, name: str) -> Line:
         near = difflib.get_close_matches(name, lines, n=1)
         mend = f"did you mean {near[0]!r}?" if near else f"lines: {', '.join(sorted(lines))}"
         raise MisuseError(f"there is no line {name!r}", mend)
-    return lines[name]
+    return _on_its_rung(settings, lines[name])
+
+
+def _on_its_rung(settings: Settings, line: Line) -> Line:
+    """Return a line as it stands today; its file says where it began."""
+    from flywheel.store.rungs import on_its_rung
+
+    with _store(settings) as store:
+        if store is None:
+            return line
+        with store.read() as session:
+            return on_its_rung(session, line)
 
 
 def _amount(text: str | None) -> Decimal | None:
@@ -187,26 +200,29 @@ def _show(order: _Order, done: _Done, *, as_json: bool) -> None:
     if as_json:
         show_json(_body(order, done))
         return
-    rows = [
-        {"task": name, "subjects": count, "": _WORDS[kind], "because": reason or "–"}  # noqa: RUF001 - a dash
-        for name, tally in done.tallies.items()
-        for (kind, reason), count in sorted(
-            tally.ends.items(), key=lambda one: (list(_WORDS).index(one[0][0]), -one[1])
-        )
-    ]
-    show_table("", ("task", "subjects", "", "because"), rows)
-    settled = sum(one.settled for one in done.tallies.values())
+    show_table(
+        "", ("task", "subjects", "ended", "because"), [row for one in done.tallies.items() for row in _rows(*one)]
+    )
+    settled = sum((one.settled for one in done.tallies.values()), Counter[Kind]())
     made = sum(one.makings for one in done.tallies.values())
-    out.print(f"{made} examples; {settled} subjects were settled before; {done.asked} questions asked, "
-              f"{done.cached} answered already; cost {told(done.cost)}", markup=False)  # fmt: skip
+    out.print(f"{made} examples; {settled.total()} subjects were settled before ({settled['waiting']} of them wait)",
+              markup=False)  # fmt: skip
+    out.print(f"{done.asked} questions asked, {done.cached} answered already; cost {told(done.cost)}", markup=False)
     for note in sorted({f"{reason}: {note}" for one in done.tallies.values() for reason, note in one.notes.items()}):
         err.print(f"left for another time: {note}", markup=False)
+
+
+def _rows(task: str, tally: Tally) -> list[dict[str, Any]]:
+    """Return the ends of a task: what is believed first, of each kind the most frequent reason first."""
+    ends = sorted(tally.ends.items(), key=lambda one: (_KINDS.index(one[0][0]), -one[1], one[0][1]))
+    return [{"task": task, "subjects": count, "ended": _WORDS[kind], "because": reason or None}
+            for (kind, reason), count in ends]  # fmt: skip
 
 
 def _body(order: _Order, done: _Done) -> dict[str, Any]:
     return {
         "line": order.line.name,
-        "tasks": {name: {**_counts(tally), "settled_before": tally.settled, "makings": tally.makings,
+        "tasks": {name: {**_counts(tally), "settled_before": dict(tally.settled), "makings": tally.makings,
                          "notes": tally.notes} for name, tally in done.tallies.items()},
         "asked": done.asked, "cached": done.cached, "cost": float(Decimal(done.cost) / PICOS), "stopped": done.stopped,
     }  # fmt: skip

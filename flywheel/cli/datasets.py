@@ -74,6 +74,9 @@ def export(
     rehearsal: Annotated[
         bool, typer.Option("--rehearsal/--no-rehearsal", help="Keep the rows that rehearse earlier datasets, or not.")
     ] = True,
+    private: Annotated[
+        bool, typer.Option("--private", help="It stays with you: of a dataset that holds what has no known licence.")
+    ] = False,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -86,6 +89,11 @@ def export(
     with reading(config) as (settings, store):
         with store.read() as session:
             manifest = DatasetManifest.model_validate(one_row(session, "datasets", name)["body"])
+        if manifest.private and not private:
+            raise MisuseError(
+                f"{manifest.private} examples of dataset {short(manifest.hash)} stand under no known licence, "
+                "and are not passed on", "--private exports it for yourself alone",
+            )  # fmt: skip
         if to == PREFERENCE and "pairs" not in manifest.splits:
             done = export_pairs(manifest, order, _pairs(store, manifest))
         else:

@@ -19,19 +19,44 @@ from flywheel.store.counters import add_to_counter, counters
 from flywheel.store.datasets import ever_held
 from flywheel.store.examples import pool
 from flywheel.store.releases import ever_promoted
-from flywheel.store.rungs import CLIMBED, on_its_rung, own_examples, passes_since, stand_of
+from flywheel.store.rungs import CLIMBED, newest_example, on_its_rung, own_examples, passes_since, stand_of
 from flywheel.store.stores import Store
 
 Lines = Callable[[], Mapping[str, Line]]
+Count = Callable[[Session, Line], int]
 
 
-def climbers(session: Session, lines: Mapping[str, Line]) -> tuple[Climber, ...]:
+class OwnAnswers:
+    """Counts a line's own answers, each time only those that came since: the cost is that of what is new.
+
+    An answer that lost its evidence since is still in the count. Who rests a decision on it counts anew.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing counted."""
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def __call__(self, session: Session, line: Line) -> int:
+        """Return how many there are, up to what the line asks for."""
+        enough, (before, until) = line.dataset.minimum_examples, self._seen.get(line.name, (0, 0))
+        newest = newest_example(session, line.name)
+        found = before + (own_examples(session, line.name, enough, until) if newest > until else 0)
+        self._seen[line.name] = (min(found, enough), newest)
+        return min(found, enough)
+
+
+def count_own(session: Session, line: Line) -> int:
+    """Return how many of a line's own answers teach now, up to what the line asks for."""
+    return own_examples(session, line.name, line.dataset.minimum_examples)
+
+
+def climbers(session: Session, lines: Mapping[str, Line], count: Count = count_own) -> tuple[Climber, ...]:
     """Take the readings of every declared line that may climb at all, wherever it stands."""
     climbing = [line for line in lines.values() if line.highest_rung > line.rung]
     if not climbing:
         return ()
     others = [on_its_rung(session, line).rung for line in lines.values() if not line.planning]
-    return tuple(_climber(session, line, min(others, default=None)) for line in climbing)
+    return tuple(_climber(session, line, min(others, default=None), count) for line in climbing)
 
 
 def at_the_foot(lines: Mapping[str, Line]) -> tuple[Climber, ...]:
@@ -55,6 +80,7 @@ class ClimbRoom:
         self._store = store
         self._clock = clock
         self._lines = lines
+        self._count = OwnAnswers()
 
     async def propose(self) -> Plan:
         """Look where the lines stand."""
@@ -66,7 +92,7 @@ class ClimbRoom:
 
     def _plan(self) -> Plan:
         with self._store.read() as session:
-            return plan(climbers(session, self._lines()))
+            return plan(climbers(session, self._lines(), self._count))
 
     def _climb(self, intent: Intent, cause: int | None) -> Attempt:
         name, rung = intent.line, int(intent.params["rung"])
@@ -82,12 +108,15 @@ class ClimbRoom:
         return Done(sentence=f"{name} climbed to rung {rung}: {RUNGS[rung]}", body=body)
 
 
-def _climber(session: Session, line: Line, lowest: int | None) -> Climber:
+def _climber(session: Session, line: Line, lowest: int | None, count: Count) -> Climber:
     stand = stand_of(session, line)
+    passes, own = passes_since(session, line.name, stand.since), count(session, line)
+    if passes and own >= line.least_examples:  # it may come to a climb
+        own = count_own(session, line)
     facts = {
         **_facts(line, stand.rung, lowest),
-        "line.own_examples": own_examples(session, line.name, line.dataset.minimum_examples),
-        "line.passes_on_rung": passes_since(session, line.name, stand.since),
+        "line.own_examples": own,
+        "line.passes_on_rung": passes,
         "line.promotions": ever_promoted(session, line.name),
     }
     return Climber(line=line, rung=stand.rung, since=stand.since, facts=facts)

@@ -41,8 +41,15 @@ def passes_since(session: Session, line: str, seq: int) -> int:
     return len(events(session, line=line, kinds=[PASSED], after=seq, limit=_MOST_PASSES))
 
 
-def own_examples(session: Session, line: str, enough: int) -> int:
-    """Return how many of a line's examples are its own agent's answers; nobody counts further than to enough."""
+def own_examples(session: Session, line: str, enough: int, after: int = 0) -> int:
+    """Return how many of a line's examples after a number are its own agent's answers, counted up to enough."""
     origin = col(ExampleRow.body)["origin"].as_string()
-    query = select(ExampleRow.seq).where(col(ExampleRow.line) == line, col(ExampleRow.withdrawn).is_(False))
-    return len(session.exec(query.where(origin.in_(sorted(OWN))).limit(enough)).all())
+    query = select(ExampleRow.seq).where(col(ExampleRow.line) == line, col(ExampleRow.seq) > after)
+    query = query.where(col(ExampleRow.withdrawn).is_(False), origin.in_(sorted(OWN)))
+    return len(session.exec(query.limit(enough)).all())
+
+
+def newest_example(session: Session, line: str) -> int:
+    """Return the number of a line's newest example."""
+    query = select(ExampleRow.seq).where(col(ExampleRow.line) == line).order_by(col(ExampleRow.seq).desc())
+    return session.exec(query.limit(1)).first() or 0

@@ -197,7 +197,7 @@ class ColdHome:
         """Give a command; return what it said."""
         argv = flywheel_command(*map(str, arguments), "--config", str(self.config))
         told = {**os.environ, **env}
-        ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120, env=told)
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=240, env=told)
         assert ended.returncode == status, ended.stdout + ended.stderr
         return ended.stdout if status == 0 else ended.stdout + ended.stderr
 

@@ -90,6 +90,7 @@ def test_the_first_adapter_is_proved_on_commits_it_never_saw(started: ColdHome) 
     assert suite.seq < run.seq
     (passed,) = started.events("gate.adapter_passed")
     assert passed.subject == f"{LINE}@1"
+    print(passed.body["sentence"])
     (measured,) = started.events("gate.adapter_measured")
     numbers = measured.body["numbers"]
     assert numbers["problems"] >= 40

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from task_house import answer, drive, form, line, scripted
 
 from flywheel.bootstrap.answer_checks import (
@@ -20,14 +22,17 @@ from flywheel.bootstrap.answer_checks import (
     answered,
 )
 from flywheel.bootstrap.answer_forms import question_of
+from flywheel.bootstrap.answer_tests import is_tested, probe_of, proof_of
+from flywheel.bootstrap.dataset_rows import Proof
 from flywheel.bootstrap.prompts import Prompt
 from flywheel.bootstrap.proofs import FAILS, REFUSED
 from flywheel.bootstrap.teacher_makings import Teaching
 from flywheel.bootstrap.teacher_tasks import Ask, End, Prove, Step, Try
 from flywheel.core.labels import judge
 from flywheel.core.outcomes import Label, Message, Signal
-from flywheel.sandbox.programs import Ending, Run
+from flywheel.sandbox.programs import Ending, Program, Run
 
+KEYS = ("tests", "entry", "language", "seconds", "tolerance", "stdin", "stdout", "args", "kwargs", "returns")
 PASSED = Signal(name="tests_passed", points=1, strength=0.95)
 CODE = "```python\nprint(int(input()) * 2)\n```"
 OTHER = "```python\nprint(int(input()) + 0)\n```"
@@ -126,7 +131,19 @@ def test_what_the_sandbox_cannot_run_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    "tests", [{"tests": []}, {}, {"tests": "abc"}, {"tests": [{"stdin": "1"}]}, {"language": "cobol", "tests": [1]}]
+    "tests",
+    [
+        {"tests": []},
+        {},
+        {"tests": "abc"},
+        {"tests": [{"stdin": "1"}]},
+        {"tests": [{"stdin": 1, "stdout": "1"}]},
+        {"tests": [{"stdin": "1", "stdout": "1"}], "seconds": 10**6},
+        {"tests": [{"stdin": "1", "stdout": "1"}], "tolerance": "much"},
+        {"entry": "f", "tests": [{"args": 1, "returns": 1}]},
+        {"entry": ["f"], "tests": [{"args": [1], "returns": 1}]},
+        {"language": "cobol", "tests": [1]},
+    ],
 )
 def test_no_test_proves_nothing(tests: dict[str, Any]) -> None:
     """Without a test that can be run, code waits for a judge, even when it runs."""
@@ -142,6 +159,15 @@ def test_code_has_to_run() -> None:
     assert went(code, ALL, CODE, raised)[0] == End("refused", DOES_NOT_RUN)
     lacking = (Run(ending=Ending.RAISED, detail="Traceback\nEOFError: EOF when reading a line"),)
     assert went(code, (*ALONE, "judge"), CODE, lacking, SURE)[0].kind == "believed"
+
+
+def test_what_looks_like_code_in_words_is_not_run() -> None:
+    """A number is an answer to a question of mathematics, and two who come to the same are believed."""
+    asked = prompt(tags=("domain:math",))
+    end, steps = went(asked, CROSSED, "x = y + 1, so it is\n7", ["By another way: 7"])
+    assert labels(end) == [("x = y + 1, so it is\n7", Label.POSITIVE, 0.8)]
+    assert [type(one) for one in steps] == [Ask, Ask]
+    assert went(prompt(call_type="code"), ALONE, "x = y + 1")[0].reason == UNJUDGED
 
 
 def test_edits_have_to_fit_and_leave_files_that_can_be_read() -> None:
@@ -169,6 +195,43 @@ def test_a_tool_call_has_to_name_a_tool_and_what_it_needs() -> None:
     assert end.makings[0].tools == (tool,)
     assert isinstance(steps[0], Ask)
     assert '"name": "look"' in steps[0].questions[0].messages[0].content
+
+
+INPUTS = {"tests": [{"stdin": "1\n"}, {"stdin": "3\n"}]}
+TWO_SIX, ONE_THREE = ([Run(ending=Ending.FINISHED, output=f"{one}\n") for one in pair] for pair in ((2, 6), (1, 3)))
+
+
+@pytest.mark.parametrize(
+    ("second", "kind", "reason"),
+    [
+        (TWO_SIX, "believed", ""),
+        (ONE_THREE, "waiting", DISAGREEMENT),
+        ([TWO_SIX[0], Run(ending=Ending.TIMED_OUT)], "waiting", DISAGREEMENT),
+    ],
+)
+def test_programs_agree_by_what_they_do(second: list[Run], kind: str, reason: str) -> None:
+    """Where a question has inputs and nobody knows what is expected, two programs are compared by what they print."""
+    ran = (Run(ending=Ending.FINISHED),)
+    end, steps = went(prompt(tests=INPUTS), CROSSED, CODE, ran, [OTHER], tuple(TWO_SIX), tuple(second))
+    assert (end.kind, end.reason) == (kind, reason)
+    assert isinstance(steps[3], Try)
+    assert steps[3].program.inputs == ("1\n", "3\n")
+
+
+ODD = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
+)
+CASES = st.lists(st.dictionaries(st.sampled_from(KEYS), ODD | st.dictionaries(st.text(max_size=2), ODD)), max_size=3)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), ODD), CASES | ODD)
+def test_odd_tests_are_none(tests: dict[str, Any], cases: Any) -> None:
+    """Whatever stands for tests: what can be run of it is run, and nothing is raised."""
+    asked = prompt(tests={**tests, "tests": cases})
+    for text in (CODE, "def f(): pass", ""):
+        assert isinstance(probe_of(asked, text), Program | None)
+        if is_tested(asked):
+            assert isinstance(proof_of(asked, text), Proof | None)
 
 
 def test_two_who_agree_are_believed() -> None:

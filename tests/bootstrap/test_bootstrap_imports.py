@@ -174,6 +174,32 @@ def test_parquet_goes_on_where_it_stopped(shelf, tmp_path):
     assert (report.rows, report.kept, len(shelved(shelf))) == (40, 40, 40)
 
 
+_ODD_TYPES = r"""
+import datetime as dt, decimal, sys
+import pyarrow as pa
+import pyarrow.parquet as pq
+at = dt.datetime(2024, 5, 6, 7, 8, 9)
+row = {"at": at, "day": at.date(), "raw": b"\xff", "said": b"ok", "share": float("nan"),
+       "price": decimal.Decimal("1.5"), "big": 2**60, "flag": True, "none": None, "other": "not asked for",
+       "deep": [{"a": [1, 2]}, {"a": None}]}
+table = pa.Table.from_pylist([row])
+pairs = pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64()))
+pq.write_table(table.append_column("pairs", pairs), sys.argv[1])
+"""
+
+
+def test_every_type_of_parquet_becomes_json(tmp_path):
+    """Times, bytes, numbers that are none, decimals, maps and nests: each comes as JSON can say it, asked-for alone."""
+    python, file = train_python(), tmp_path / "odd.parquet"
+    subprocess.run([str(python), "-c", _ODD_TYPES, str(file)], check=True, timeout=120)
+    names = ("at", "day", "raw", "said", "share", "price", "big", "flag", "none", "deep", "pairs", "missing")
+    (row,) = dataset_rows(file, Columns(names, python), 0, lambda *_: None)
+    assert row == {
+        "at": "2024-05-06T07:08:09", "day": "2024-05-06", "raw": "/w==", "said": "ok", "share": None, "price": 1.5,
+        "big": 2**60, "flag": True, "none": None, "deep": [{"a": [1, 2]}, {"a": None}], "pairs": [["k", 1]],
+    }  # fmt: skip
+
+
 LINES = st.lists(
     st.sampled_from([b'{"a": 1, "b": 2}', b"{", b"[1]", b"", b"  ", b"\xff", b'{"a": NaN}', b"7"]), max_size=9
 )

@@ -80,11 +80,16 @@ def test_a_history_that_went_on_is_mined_from_where_it_was(history, shelf):
 
 
 def test_one_that_was_written_anew_is_mined_anew(history, shelf):
-    """A mark of a commit that is no longer there means nothing."""
+    """A mark of a commit that is no longer there means nothing, and what it gave is withdrawn, pruned or not."""
     mined(history, shelf)
-    history.git("commit", "-q", "--amend", "-m", "Begin the project with a parser")
-    end, _ = mined(history, shelf)
-    assert end.done == 1
+    for message, prune in (("Begin the project with a parser", False), ("Open the project with a parser", True)):
+        history.git("commit", "-q", "--amend", "-m", message)
+        if prune:
+            history.git("reflog", "expire", "--expire=now", "--all")
+            history.git("gc", "-q", "--prune=now")
+        end, _ = mined(history, shelf)
+        assert end.done == 1
+        assert list(shelf.tasks("mine/")) == [f"mine/clone/{history.git('rev-parse', 'HEAD')}"]
 
 
 def test_own_commits_alone_by_setting(history, shelf):

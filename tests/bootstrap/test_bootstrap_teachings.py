@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from task_house import classroom, form, line, making, nursery, prompts_file, saying, staff_of, taught, taught_at
 from teacher_house import PRICE_IN, PRICE_OUT, double_beside, is_there
 
 from flywheel.bootstrap.answer_checks import DISAGREEMENT, FAILS_TESTS
 from flywheel.bootstrap.answer_tasks import ANSWERS
-from flywheel.bootstrap.prompt_files import NOT_READ
+from flywheel.bootstrap.prompt_files import NOT_READ, prompts_in
 from flywheel.bootstrap.questions import Question
 from flywheel.bootstrap.rehearsals import rehearse
 from flywheel.bootstrap.shelves import Shelf
@@ -104,8 +107,8 @@ async def test_what_is_settled_is_not_worked_on_again(home: Path) -> None:
         async with classroom(home, staff_of(double, "primary"), files=[path]) as room:
             assert (await taught(ANSWERS, room, limit=2)).done == 2
             tally = await taught(ANSWERS, room)
-            assert (tally.settled, tally.done) == (2, 1)
-            assert (await taught(ANSWERS, room)).settled == 3
+            assert (tally.settled, tally.done) == ({"believed": 2}, 1)
+            assert (await taught(ANSWERS, room)).settled.total() == 3
             assert (await taught(ANSWERS, room, again=True)).done == 3
         assert len(double.asked) == 3
         async with classroom(home, staff_of(double, "primary", "judge"), files=[path]) as room:
@@ -115,16 +118,15 @@ async def test_what_is_settled_is_not_worked_on_again(home: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_who_waits_is_believed_when_a_judge_comes(home: Path) -> None:
-    """Until then it lies there without a label, and each run looks again without paying."""
+    """Until then it lies there without a label, and takes nobody's turn."""
     path = prompts_file(home, 1, call_type="scope")
     choices = iter([form(best="second", score=9, reason="So."), form(best="first", score=9, reason="So.")])
     says = {"primary": "Yes.", "cross": "No.", "judge": lambda _: next(choices)}
     async with TeacherDouble(answer=saying(says)).running() as double:
-        for _ in range(2):
-            async with classroom(home, staff_of(double, "primary", "cross"), files=[path]) as room:
-                tally = await taught(ANSWERS, room)
-            assert tally.ends == {("waiting", DISAGREEMENT): 1}
-            assert answers(home) == [("Yes.", Label.UNKNOWN)]
+        async with classroom(home, staff_of(double, "primary", "cross"), files=[path]) as room:
+            assert (await taught(ANSWERS, room)).ends == {("waiting", DISAGREEMENT): 1}
+            assert (await taught(ANSWERS, room)).settled == {"waiting": 1}
+        assert answers(home) == [("Yes.", Label.UNKNOWN)]
         assert len(double.asked) == 2
         async with classroom(home, staff_of(double, "primary", "cross", "judge"), files=[path]) as room:
             await taught(ANSWERS, room)
@@ -184,7 +186,7 @@ async def test_what_rests_on_a_making_goes_with_it(home: Path) -> None:
         assert len(shelved(home)) == 2
         room.material.shelf.put({"mine/a/0": ()})
         tally = await taught(ANSWERS, room)
-    assert (tally.settled, tally.done) == (1, 0)
+    assert (tally.settled, tally.done) == ({"believed": 1}, 0)
     assert len(shelved(home)) == 1
 
 
@@ -309,6 +311,22 @@ def months(book: TeacherBook) -> list[str]:
     now = datetime.now(UTC)
     assert book is not None
     return sorted({f"{now:%Y-%m}", f"{now - timedelta(minutes=30):%Y-%m}"})
+
+
+ROWS = (b'{"prompt": "a"}', b'{"messages": [{"role": "user", "content": "a"}]}', b'{"prompt": "a", "more": 1}',
+        b'{"prompt": "\\ud800"}', b"[]")  # fmt: skip
+
+
+@given(st.lists(st.binary() | st.sampled_from(ROWS)))
+def test_rows_of_a_file_are_questions_or_none(rows: list[bytes]) -> None:
+    """Whatever stands in it, every line that is not empty is one or the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_bytes(b"\n".join(rows))
+        found = list(prompts_in(path, line()))
+        assert len(found) == sum(bool(one.strip()) for one in path.read_bytes().split(b"\n"))
+    for one in found:
+        assert isinstance(one, str) or (one.messages[0].content and one.key)
 
 
 def test_lines_take_what_is_theirs() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_house import GOOD, drive, line, making, material, scripted, subjects
+from task_house import AT, GOOD, drive, line, making, material, scripted, subjects
 
 from flywheel.bootstrap.agreements import agree, final_of, object_in, yes_or_no
+from flywheel.bootstrap.derivations import derive
+from flywheel.bootstrap.mined_commits import FileChange, MinedCommit
 from flywheel.bootstrap.plan_answers import (
     BACKWARDS,
     BEYOND,
@@ -100,6 +102,14 @@ def test_a_missing_trace_is_written(home: Path) -> None:
     assert question.subject == "acme/shop"
 
 
+def test_answers_of_teachers_are_reasoned_too(home: Path) -> None:
+    """Who answered stays on the record beside who wrote the reasoning."""
+    held = {"recipe": "teach", "origin": "teacher", "about": {"task": "answers", "teacher": "t", "model": "n"}}
+    (made,) = reasoned(home, held, ("primary",), TRACE)[0].makings
+    told = {"teacher": "thinking", "model": "m", "task": "reasoning", "of": "mine/acme/shop/1"}
+    assert made.about == {**told, "answered_by": {"teacher": "t", "model": "n"}}
+
+
 def test_a_trace_that_gives_the_answer_away_is_asked_for_once_more(home: Path) -> None:
     """And left alone when the second one does, too."""
     bad = f"{TRACE} This is the given answer."
@@ -125,7 +135,7 @@ def test_a_short_answer_must_follow_from_its_trace(home: Path) -> None:
         {"response": "<think>because</think>\nyes"},
         {"signals": (Signal(name="guess", points=1, strength=0.6),)},
         {"signals": (Signal(name="bad", points=-1, strength=0.9),)},
-        {"recipe": "teach"},
+        {"recipe": "teach", "about": {"task": "plans"}},
         {"line": "another"},
         {"tools": ({"name": "look"},)},
     ],
@@ -202,6 +212,35 @@ def test_a_plan_that_misses_the_change_is_a_bad_example(home: Path) -> None:
     end, _ = planned(home, said(wrong), "no plan at all")
     assert (end.kind, end.reason, len(end.makings)) == ("refused", MISSES, 1)
     assert planned(home, "no plan", "nor here")[0] == End("refused", NO_PLAN)
+
+
+TREE = {
+    "shop/prices.py": "def price(x):\n    return x\n",
+    "shop/cart.py": "from .prices import price\n\n\ndef total(xs):\n    return sum(price(x) for x in xs)\n",
+    "shop/shelf.py": "def shelf():\n    return 0\n",
+}
+
+
+def test_a_mined_commit_is_planned_and_checked(home: Path) -> None:
+    """What mining really makes of a commit: the question is widened, and what is imported has to come first."""
+    after = {
+        "shop/prices.py": "def price(x):\n    return 2 * x\n",
+        "shop/cart.py": TREE["shop/cart.py"] + "\n\nX = 1\n",
+    }
+    changes = tuple(FileChange(name, name, TREE[name], text) for name, text in after.items())
+    lesson = MinedCommit("acme/shop", "c" * 40, AT, "Return twice the price", changes, tuple(TREE), TREE.get)
+    found = material(home, of=line("plan", select={"call_types": ["execute_plan"]}))
+    with closing(found.shelf):
+        found.shelf.put({"mine/acme/shop/c": derive(lesson)})
+        (subject,) = subjects(PLANS, found).values()
+        right = plan(part("a", ["shop/prices.py"]), part("b", ["shop/cart.py"], "a"))
+        wrong = plan(part("a", ["shop/cart.py"]), part("b", ["shop/prices.py"], "a"))
+        steps, tell = scripted(said(wrong), said(right))
+        end = drive(subject.work(), tell)
+    assert isinstance(steps[0], Ask)
+    assert "shop/shelf.py" in steps[0].questions[0].messages[-1].content
+    assert [judge(one.signals).label for one in end.makings] == [Label.POSITIVE, Label.NEGATIVE]
+    assert end.makings[0].about["commit"] == "c" * 40
 
 
 @pytest.mark.parametrize(

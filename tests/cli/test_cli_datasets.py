@@ -20,6 +20,7 @@ from flywheel.curate.run import CurateRoom
 from flywheel.store.datasets import last_dataset
 from flywheel.store.outcomes import store_outcomes
 from flywheel.store.stores import Store, open_store, sqlite_url
+from flywheel.store.tables import DatasetRow
 
 ROOT = Path(__file__).parents[2]
 CALL = '<tool_call>\n{"name": "read_file", "arguments": {"path": "a.py"}}\n</tool_call>'
@@ -189,6 +190,19 @@ def test_a_dataset_is_exported_by_the_beginning_of_its_hash(say, world, tmp_path
     beside = [json.loads(line) for line in (tmp_path / "out" / "provenance.jsonl").read_text().splitlines()]
     assert {one["source"] for one in beside} == {"agent", "other"}
     assert {one["label"] for one in beside} == {"positive"}
+
+
+def test_what_has_no_known_licence_is_not_passed_on(say, world, tmp_path):
+    """One such example is enough to refuse, with the reason; a person may take it for themselves."""
+    with world.store.write() as session:
+        row = session.get(DatasetRow, world.dataset.hash)
+        row.body = {**row.body, "private": 3}
+        session.add(row)
+    asked = ("datasets", "export", world.dataset.hash[:8], "--to", "messages", tmp_path / "out")
+    said = say(*asked)
+    assert (said.status, (tmp_path / "out").exists()) == (2, False)
+    assert "3 examples of dataset" in said.err
+    assert say(*asked, "--private").status == 0
 
 
 def test_exports_say_no_in_one_line(say, world, tmp_path):

@@ -16,6 +16,7 @@ from flywheel.core.examples import PoolExample
 from flywheel.core.intents import Intent
 from flywheel.core.ladders import OWN, rung_asked
 from flywheel.core.lines import Line
+from flywheel.core.outcomes import Label
 from flywheel.curate.climb_plans import Climber, plan
 from flywheel.curate.climbs import ClimbRoom, at_the_foot, climbers
 from flywheel.curate.lessons import Lesson, Lessons, Side
@@ -180,6 +181,27 @@ async def test_a_plateau_wants_repos_that_the_line_has_not_seen(
     intent = Intent(kind="train.start_run", line="l", subject="s", why="w")
     facts = {"line.rounds_without_gain": 2, "dataset.new_group_share": found}
     assert judge(intent, facts, POLICIES.model_copy(update={"guardrails": (rail,)})).judgement is judgement
+
+
+@pytest.mark.asyncio
+async def test_own_answers_are_counted_as_they_come_and_anew_before_a_climb(desk: Any) -> None:
+    """What came since is added; when a climb could follow, what was withdrawn meanwhile does not count."""
+    desk.line = line(rung=2, dataset=desk.line.dataset.model_copy(update={"minimum_examples": 30}))
+    room = _room(desk)
+    counted = []
+    for first, last in ((0, 10), (10, 10), (10, 25), (25, 40)):
+        desk.bring_many(first, last)
+        desk.bring(*(desk.outcome(1000 + n, origin="synthetic") for n in range(first, last)))
+        await desk.settle()
+        counted.append((await room.propose()).proposals[0].facts["line.own_examples"])
+    assert counted == [10, 10, 25, 30]
+    desk.bring(*(desk.outcome(number, Label.NEGATIVE) for number in range(20)))
+    await desk.settle()
+    assert (await room.propose()).proposals[0].facts["line.own_examples"] == 30
+    _passed(desk)
+    (step,) = (await room.propose()).proposals
+    assert step.facts["line.own_examples"] == 20
+    assert judge(step.intent, step.facts, POLICIES).judgement is Judgement.HOLD
 
 
 def test_nobody_stands_higher_than_others_have_climbed(desk: Any) -> None:

@@ -40,7 +40,7 @@ BEFORE = {
     r"flywheel restore .* --backup": World.empty,
 }
 #: Commands that say by their exit status what they found, and may find something in this world.
-MAY_FIND = {r"flywheel doctor": {0, 1}}
+MAY_FIND = {r"flywheel doctor": {0, 1}, r"flywheel bootstrap teachers --check": {0, 1}}
 _FLYWHEEL = re.compile(r"(?:/opt/flywheel/bin/)?flywheel ")
 
 

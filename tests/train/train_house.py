@@ -98,9 +98,7 @@ class House:
         write_tensors(path / "model.safetensors", BASE)
         return path
 
-    def freeze(
-        self, line: str = "l", valid: int = 0, base: str = "", private: int = 0, **body: Any
-    ) -> tuple[str, int]:
+    def freeze(self, line: str = "l", valid: int = 0, base: str = "", private: int = 0, **body: Any) -> tuple[str, int]:
         """Freeze a dataset as curation does; return its hash and the event that told of it."""
         self._datasets += 1
         digest = f"{line}-dataset-{self._datasets}"
