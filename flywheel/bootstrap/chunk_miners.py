@@ -1,6 +1,8 @@
 """Some commits of one clone looked through and told as makings: the work of a process of its own."""
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from flywheel.bootstrap.commit_chains import CONTEXT, chain_lengths
@@ -52,7 +54,7 @@ def mine_chunk(order: Order) -> Chunk:
     """Look through commits in their order."""
     found = Chunk(Counter(), {}, {})
     with open_clone(order.repo.path) as clone:
-        for told, steps in _with_steps(order):
+        for told, steps in read_with_steps(order.repo.path, order.names):
             reason = _against(told, order.way)
             makings: list[Making] = []
             if not reason:
@@ -67,10 +69,10 @@ def mine_chunk(order: Order) -> Chunk:
     return found
 
 
-def _with_steps(order: Order) -> list[tuple[Told, int]]:
-    """Return the commits, each with how many of a chain it is the last of."""
-    before = names_before(order.repo.path, order.names[0], CONTEXT)
-    history = read_commits(order.repo.path, [*before, *order.names])
+def read_with_steps(path: Path, names: Sequence[str]) -> list[tuple[Told, int]]:
+    """Return commits of a clone in their order, each with how many of a chain it is the last of."""
+    before = names_before(path, names[0], CONTEXT)
+    history = read_commits(path, [*before, *names])
     return list(zip(history, chain_lengths(history), strict=True))[len(before) :]
 
 

@@ -137,7 +137,7 @@ def _making(code: RealCode, order: Ordered, told: tuple[str, str], judged: Forme
         messages=(Message(role="user", content=asked),),
         response=answer,
         signals=(KEPT, judged_signal("order_judged", score)),
-        session=f"{repo.name}@{repo.head[:12]}",
+        session=f"{repo.name}@{repo.head[:12]}/{code.path}",
         tags=(f"language:{code.language}",),
         licence=repo.licence,
         about={"repo": repo.name, "commit": repo.head, "file": code.path, "kind": order.kind,

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flywheel.bootstrap.chunk_miners import Chunk, Way, task_of
+from flywheel.bootstrap.chunk_miners import Chunk, Way, read_with_steps, task_of
 from flywheel.bootstrap.commit_messages import fault_of
 from flywheel.bootstrap.commit_trees import open_clone, read_commit
 from flywheel.bootstrap.derivations import derive, edits_of
@@ -65,10 +65,10 @@ def makings_of(poor: PoorCommit, message: str, about: Mapping[str, Any]) -> list
     if fault_of(message):
         return []
     with open_clone(poor.path) as clone:
-        told = read_commits(poor.path, (poor.hash,))[0]
+        told, steps = read_with_steps(poor.path, (poor.hash,))[0]
         better = told._replace(commit=told.commit._replace(message=message))
         commit = read_commit(clone, better, poor.clone, own=poor.own, line=poor.line)
-    return [_by_teacher(making, about) for making in derive(commit)] if commit else []
+    return [_by_teacher(making, about) for making in derive(commit._replace(steps=steps))] if commit else []
 
 
 def marks_of(repo: str, chunk: Chunk) -> dict[str, dict[str, str]]:

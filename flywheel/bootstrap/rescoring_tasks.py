@@ -51,7 +51,7 @@ from flywheel.bootstrap.teacher_tasks import (
 )
 from flywheel.core.ids import content_hash, split_served_name
 from flywheel.core.lines import Line
-from flywheel.core.makings import Making
+from flywheel.core.makings import UNKNOWN_LICENCE, Making
 from flywheel.core.outcomes import Label, Outcome, Signal
 from flywheel.core.thoughts import after_thoughts
 from flywheel.sandbox.programs import Program
@@ -191,8 +191,14 @@ def _prompt(outcome: Outcome) -> Prompt:
         session=outcome.session,
         tags=outcome.tags,
         tools=outcome.tools,
-        about={"outcome": outcome.key, "source": outcome.source, "task_there": outcome.task},
+        licence=str(outcome.extra.get("licence") or UNKNOWN_LICENCE),
+        about={"outcome": outcome.key, "source": outcome.source, "task_there": outcome.task, **_whose(outcome)},
     )
+
+
+def _whose(outcome: Outcome) -> dict[str, bool]:
+    """Return whether it is about a repository that is not the person's own: that holds for what is said of it, too."""
+    return {"foreign": True} if outcome.extra.get("foreign") else {}
 
 
 def _asked(material: Material, held: Held) -> Work:

@@ -82,7 +82,7 @@ def teach_line(
     """Have a line's teachers answer, reason, plan and judge; what can be believed is kept. Goes on where it stopped."""
     settings = settings_of(config)
     teachers = checked_teachers(settings)
-    found = _line(settings, line)
+    found = _standing(settings, _line(settings, line))
     order = _Order(found, tasks_for(found, task or ()), Extent(limit, again), _amount(budget), tuple(files or ()))
     staff = teachers_for(teachers, line)
     if not staff.teachers:
@@ -110,6 +110,17 @@ def _line(settings: Settings, name: str) -> Line:
 
 def _on_its_rung(settings: Settings, line: Line) -> Line:
     """Return a line as it stands today; its file says where it began."""
+    from flywheel.store.rungs import on_its_rung
+
+    with _store(settings) as store:
+        if store is None:
+            return line
+        with store.read() as session:
+            return on_its_rung(session, line)
+
+
+def _standing(settings: Settings, line: Line) -> Line:
+    """Return a line as high as it has climbed: which tasks suit it depends on that."""
     from flywheel.store.rungs import on_its_rung
 
     with _store(settings) as store:

@@ -104,6 +104,14 @@ def test_what_is_accepted_becomes_positive(given_store, store):
     assert "The file 0." in questions[0].messages[1].content
 
 
+def test_what_is_said_of_somebody_elses_repo_stays_theirs(given_store, store):
+    """The caps on foreign repositories hold for what was judged, too."""
+    bring(store, outcome(extra={"foreign": True, "licence": "MIT"}))
+    (subject,) = RESCORING.subjects(given_store)
+    (made,) = drive(subject.work(), {"judge": [RIGHT]}).makings
+    assert (made.about["foreign"], made.licence, made.session) == (True, "MIT", "s0")
+
+
 def test_what_is_wrong_is_corrected_and_makes_a_pair(given_store, store):
     """The same question with a better answer and a worse one, sure enough to be a pair."""
     bring(store, outcome())
