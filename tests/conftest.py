@@ -1,6 +1,7 @@
 """What every test may lean on: where the environments are; and how tests share two cores where they run in parallel."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ FUZZ = int(os.environ.get("FLYWHEEL_FUZZ", "0"))
 PYTHONS = {"train": "FLYWHEEL_TRAIN_PYTHON", "serve": "FLYWHEEL_SERVE_PYTHON"}
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Tell the tests which interpreters to use; `make envs` has built them."""
     settings.register_profile("flywheel", derandomize=not FUZZ, deadline=None)  # machines are busy at times
     settings.load_profile("flywheel")
@@ -28,6 +29,10 @@ def pytest_configure() -> None:
             os.environ.setdefault(variable, str(env.python))
     # Daemons of tests run side by side; who tests the dashboard gives it a port of its own.
     os.environ.setdefault("FLYWHEEL_WEB__ENABLED", "false")
+    # vLLM leaves its sockets behind, and they want a short path.
+    sockets = tempfile.TemporaryDirectory(prefix="flywheel-")
+    config.add_cleanup(sockets.cleanup)
+    os.environ["VLLM_RPC_BASE_PATH"] = sockets.name
 
 
 @pytest.fixture(autouse=True)

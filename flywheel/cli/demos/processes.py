@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -34,11 +35,14 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         """Keep their logs below `folder`."""
         self._folder = folder
+        # vLLM leaves its sockets behind, and they want a short path.
+        self._sockets = tempfile.TemporaryDirectory(prefix="flywheel-")
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, argv: list[str], env: Mapping[str, str] | None = None) -> None:
         """Start a program under a name."""
-        self._children[name] = children.launch(argv, self._folder / name, {**os.environ, **(env or {})})
+        sockets = {"VLLM_RPC_BASE_PATH": self._sockets.name}
+        self._children[name] = children.launch(argv, self._folder / name, {**os.environ, **sockets, **(env or {})})
 
     def check(self, name: str) -> None:
         """Refuse to go on when a program is gone."""
@@ -62,6 +66,7 @@ class Processes:
             if child.poll() is None:
                 children.end(children.mark(child.pid), force=True)
                 child.wait()
+        self._sockets.cleanup()
 
     def __enter__(self) -> Self:
         """Return itself."""
