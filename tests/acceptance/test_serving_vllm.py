@@ -14,7 +14,7 @@ from serving_speakers import Speakers
 
 pytestmark = [pytest.mark.train, pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
 
-ROUNDS = 250 if os.environ.get("FLYWHEEL_SOAK") else 12  # of four moves each
+ROUNDS = 250 if os.environ.get("FLYWHEEL_SOAK") else 25  # of four moves each
 
 Make = Callable[[int], Speaking]
 
@@ -145,7 +145,7 @@ def test_the_server_is_killed_and_comes_back_with_all_aliases_right(
         print(f"\n  {len(refused)} calls refused while it was away; aliases as before {again:.1f} s after its start")
 
 
-def test_promotions_and_rollbacks_lose_no_request_and_mix_no_answers(
+def test_a_hundred_promotions_and_rollbacks_lose_no_request_and_mix_no_answers(
     make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """New versions are promoted, taken back as active ones and taken back as canaries: each answer is one adapter's."""

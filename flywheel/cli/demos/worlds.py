@@ -125,7 +125,6 @@ def write_world(world: World, train_python: Path) -> None:
     (policies / "gates" / "demo.toml").write_text(GATE_FILE)
     (policies / "rollouts" / "demo.toml").write_text(ROLLOUT_FILE)
     _observe(policies / "guardrails")
-    _lower(policies / "remedies")
     world.config.write_text(_settings(world, train_python))
 
 
@@ -176,12 +175,6 @@ def _observe(guardrails: Path) -> None:
     """Let the teacher guardrail speak without stopping: the demo's half-million-parameter base has no teacher."""
     path = guardrails / "teacher-below-6b.toml"
     path.write_text(path.read_text().replace('"enforce"', '"observe"', 1))
-
-
-def _lower(remedies: Path) -> None:
-    """Let the remedy that moves the last eight layers move the last: the demo's base has three."""
-    path = remedies / "weak-spots.toml"
-    path.write_text(path.read_text().replace("layers        = 8", "layers        = 1", 1))
 
 
 def _settings(world: World, train_python: Path) -> str:
