@@ -1,6 +1,7 @@
 """What every test may lean on: where the environments are; and how tests share two cores where they run in parallel."""
 
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 import structlog
 from hypothesis import settings
+from sqlalchemy import Engine
 from xdist.scheduler import LoadScopeScheduling
 
 from flywheel.proc.environments import environment
+from flywheel.store import migrating
 
 #: Property tests draw the same examples in every run of `make test`, so that a red run means a changed line;
 #: `make fuzz` draws new ones, this many times as many.
@@ -40,6 +43,34 @@ def _own_log() -> Iterator[None]:
     """Let no test log to the standard error of one before it: a command run in-process has said where it logs to."""
     yield
     structlog.reset_defaults()
+
+
+_migrate = migrating.migrate
+_new_stores: list[sqlite3.Connection] = []  # at most one: a store as all migrations leave it
+
+
+@pytest.fixture(autouse=True)
+def _copied_stores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the stores of a test's own process begin as copies of the first one; tests/store migrates for real."""
+    if "/tests/store/" not in str(request.path):
+        monkeypatch.setattr(migrating, "migrate", _copy)
+
+
+def _copy(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        return _migrate(engine)
+    borrowed = engine.raw_connection()
+    try:
+        store: Any = borrowed.driver_connection
+        if store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return _migrate(engine)
+        if _new_stores:
+            return _new_stores[0].backup(store)
+        _migrate(engine)
+        _new_stores.append(sqlite3.connect(":memory:", check_same_thread=False))
+        return store.backup(_new_stores[0])
+    finally:
+        borrowed.close()
 
 
 #: Folders and files whose tests share what is dear to start or to train: they stay with one worker.

@@ -50,13 +50,13 @@ def found(place: str) -> Any:
     module, _, name = place.partition(":")
     module = f"{_HOUSE}.{module}"
     if module not in sys.modules:
-        with _unswept():
+        with unswept():
             import_module(module)
     return getattr(sys.modules[module], name)
 
 
 @contextmanager
-def _unswept() -> Iterator[None]:
+def unswept() -> Iterator[None]:
     """Look for no garbage meanwhile, nor in it later: what is imported stays, and looking costs a tenth of a start."""
     sweeps = gc.isenabled()
     gc.disable()

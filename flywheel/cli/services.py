@@ -7,6 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from flywheel.cli.contexts import AsJson, Config, out, settings_of, show_json
+from flywheel.cli.late_commands import unswept
 from flywheel.core.errors import PermanentError, SettingsError
 from flywheel.daemon.logs import configure_logs
 from flywheel.daemon.notices import Notifier, watchdog_seconds
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 def run(config: Config = None) -> None:
     """Run the daemon until it is told to stop (SIGTERM, SIGINT); SIGHUP reloads settings and policies."""
-    from flywheel.daemon.run import serve
+    with unswept():
+        from flywheel.daemon.run import serve
 
     configure_logs()
     asyncio.run(serve(find_settings(config)))
@@ -30,7 +32,8 @@ def cycle(
     config: Config = None,
 ) -> None:
     """Run one cycle and say in one sentence what it did."""
-    from flywheel.daemon.run import cycle_once
+    with unswept():
+        from flywheel.daemon.run import cycle_once
 
     configure_logs()
     report = asyncio.run(cycle_once(settings_of(config), dry_run=dry_run))
@@ -44,7 +47,8 @@ def cycle(
 
 def gateway(config: Config = None) -> None:
     """Run the gateway until it is told to stop; SIGHUP lets a new process of it take over, and no request is lost."""
-    from flywheel.gateway.loops import run_gateway
+    with unswept():
+        from flywheel.gateway.loops import run_gateway
 
     configure_logs()
     run_gateway(gateway_settings(settings_of(config)), words=Notifier(), beat=watchdog_seconds())

@@ -61,8 +61,8 @@ class Preference(Frozen):
 class Hyperparameters(Frozen):
     """Everything a run's outcome depends on beside data and base. A step is always an optimiser step.
 
-    `layers`: only the last so many are trained, 0 means all; `span_weights`: how much a token of a marked section of
-    the answer counts, by the section's name (`REASONING`, `PLAN`); every other token counts 1.
+    `layers`: only the last so many are trained; 0, or more than there are, means all. `span_weights`: how much a token
+    of a marked section of the answer counts, by the section's name (`REASONING`, `PLAN`); every other token counts 1.
     """
 
     rank: int = Field(default=16, gt=0)

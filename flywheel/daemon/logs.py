@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from asyncio import CancelledError
 from typing import TextIO
 
 import structlog
@@ -35,6 +36,8 @@ class _Libraries(logging.Handler):
     """Sends what a library logs the way our own lines go: one document a line, whoever speaks."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say it under one event name, with the library's."""
+        """Say it under one event name, with the library's; what is called off as the daemon ends is no fault."""
+        if record.exc_info and isinstance(record.exc_info[1], CancelledError):
+            return
         said = structlog.get_logger().bind(library=record.name, message=record.getMessage())
         said.log(record.levelno, "daemon.library_spoke", exc_info=record.exc_info)

@@ -67,12 +67,12 @@ def problems_needed(estimate: Estimate, problems: int, alpha: float, distance: f
 
 def clopper_pearson(events: float, trials: float, alpha: float) -> tuple[float, float]:
     """Return the exact bounds of a rate, each wrong at most with chance alpha; shares of an event are allowed."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv  # the quantiles of scipy.stats.beta, bit by bit, at half the import
 
     if trials <= 0:
         return 0.0, 1.0
-    low = 0.0 if events <= 0 else float(beta.ppf(alpha, events, trials - events + 1))
-    high = 1.0 if events >= trials else float(beta.ppf(1 - alpha, events + 1, trials - events))
+    low = 0.0 if events <= 0 else float(betaincinv(events, trials - events + 1, alpha))
+    high = 1.0 if events >= trials else float(betaincinv(events + 1, trials - events, 1 - alpha))
     return low, high
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import progress
 import sft_rows
+import starts
 import train_specs
 
 
@@ -37,7 +38,8 @@ def main(argv: list[str]) -> int:
         progress.failed("usage: count_tokens.py BASE FILE...")
         return 2
     try:
-        from transformers import AutoTokenizer
+        with starts.undisturbed():
+            from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(argv[0])
         for path in argv[1:]:
@@ -49,4 +51,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    starts.leave(main(sys.argv[1:]))

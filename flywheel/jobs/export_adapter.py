@@ -14,15 +14,18 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import export_checks
 import export_ggufs
 import export_modelfiles
 import fuse_adapter
 import progress
 import seals
+import starts
 from sft_rows import MisuseError
+
+if TYPE_CHECKING:
+    from export_checks import Asked
 
 RESULT = "export.json"
 GGUF = "model.gguf"
@@ -62,6 +65,8 @@ def read(path: Path) -> Orders:
 
 def export(orders: Orders) -> dict[str, Any]:
     """Make, load again, compare; return what lies there and how it compared."""
+    import export_checks
+
     with tempfile.TemporaryDirectory(prefix=".export-", dir=orders.out.parent) as temporary:
         work = Path(temporary)
         progress.tell("progress", step=1, of=4, what="the adapter answers on its base")
@@ -108,7 +113,9 @@ def _made(orders: Orders, merged: Path, work: Path) -> list[Path]:
     return [gguf, written]
 
 
-def _compared(orders: Orders, merged: Path, made: list[Path], asked: export_checks.Asked) -> dict[str, Any]:
+def _compared(orders: Orders, merged: Path, made: list[Path], asked: Asked) -> dict[str, Any]:
+    import export_checks
+
     if orders.beside:
         base_gguf = next((path for path in made if path.name == BASE_GGUF), None)
         loaded, kept = export_ggufs.load_beside(made[0], orders.base, base_gguf)
@@ -150,4 +157,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    starts.leave(main(sys.argv[1:]))

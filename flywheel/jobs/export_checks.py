@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+import starts
+
+with starts.undisturbed():
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ANSWER = 32  # tokens of an answer
 MOST_PROMPTS = 8
@@ -32,7 +35,9 @@ class Asked(NamedTuple):
 
 def ask(base: Path, adapter: Path, prompts: Path | None) -> Asked:
     """Let the adapter answer on its base, in 32 bits."""
-    from peft import PeftModel
+    starts.leave_quantizer(base)
+    with starts.undisturbed():
+        from peft import PeftModel
 
     asked = _prompts(base, prompts)
     model = load(base)

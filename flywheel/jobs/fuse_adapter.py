@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import progress
 import seals
+import starts
 from train_specs import MisuseError
 
 if TYPE_CHECKING:
@@ -65,11 +66,13 @@ def done(out: Path) -> dict[str, Any] | None:
 
 def fuse(orders: Orders) -> dict[str, Any]:
     """Fuse, prove, and leave the model; return the result."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoConfig, AutoModelForCausalLM
-
     began = time.monotonic()
+    starts.leave_quantizer(orders.base)
+    with starts.undisturbed():
+        import torch
+        from peft import PeftModel
+        from transformers import AutoConfig, AutoModelForCausalLM
+
     progress.tell("started", what="fuse")
     kept_in = AutoConfig.from_pretrained(str(orders.base)).dtype or torch.float32
     model = AutoModelForCausalLM.from_pretrained(str(orders.base), dtype=torch.float32)
@@ -141,4 +144,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    starts.leave(main(sys.argv[1:]))

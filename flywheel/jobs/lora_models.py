@@ -67,11 +67,9 @@ def lora(spec: Spec, model: PreTrainedModel) -> LoraConfig:
 
 def _places(spec: Spec, model: PreTrainedModel) -> dict[str, Any]:
     modules, last = spec.hyperparameters.target_modules, spec.hyperparameters.layers
-    if not last:
-        return {"target_modules": modules if isinstance(modules, str) else sorted(modules)}
     of = int(model.config.get_text_config().num_hidden_layers)
-    if last > of:
-        raise MisuseError(f"layers asks for the last {last} layers, and the base has {of}")
+    if not last or last >= of:  # a remedy asks for as many of any base
+        return {"target_modules": modules if isinstance(modules, str) else sorted(modules)}
     return {
         "target_modules": _linear(model) if isinstance(modules, str) else sorted(modules),
         "layers_to_transform": list(range(of - last, of)),

@@ -20,6 +20,7 @@ import preflight_tokenizers
 import progress
 import seals
 import sft_rows
+import starts
 from sft_rows import MisuseError
 
 RESULT = "facts.json"
@@ -44,7 +45,8 @@ def _orders(path: Path) -> dict[str, Any]:
 
 
 def _look(orders: dict[str, Any]) -> dict[str, Any]:
-    from transformers import AutoTokenizer
+    with starts.undisturbed():
+        from transformers import AutoTokenizer
 
     base = Path(orders["base"])
     try:
@@ -89,4 +91,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    starts.leave(main(sys.argv[1:]))

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import progress
+import starts
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
@@ -46,9 +47,11 @@ def _is_set(variable: str) -> bool:
 
 async def _serve(arguments: argparse.Namespace, began: float) -> None:
     # Here and not above: a misspelt option is told at once, not after the imports.
-    from aiohttp import web
-    from double_engine import Engine
-    from double_routes import Server, application
+    starts.leave_quantizer(arguments.model)
+    with starts.undisturbed():
+        from aiohttp import web
+        from double_engine import Engine
+        from double_routes import Server, application
 
     server = Server(
         engine=Engine(arguments.model, arguments.seed),
@@ -90,4 +93,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    starts.leave(main(sys.argv[1:]))

@@ -12,6 +12,7 @@ import preference_rows
 import resumptions
 import seals
 import sft_rows
+import starts
 import train_settings
 from train_specs import REASONED, Spec
 from train_stages import Stage, refuse_cut
@@ -39,10 +40,7 @@ def count_rows(stage: Stage) -> int:
 
 def run(spec: Spec, stage: Stage, done: dict[str, Any], after: int) -> dict[str, Any]:
     """Train one stage and return its result; `done` is what the stage before left, `after` the steps still to come."""
-    from transformers import set_seed
-
     began = time.monotonic()
-    set_seed(spec.seed)  # before the adapter's first weights are drawn
     trainer = _trainer(spec, stage, done["steps"], after)
     resumptions.train(trainer, stage.checkpoints)
     state = trainer.state
@@ -66,9 +64,8 @@ def _last(history: list[dict[str, Any]], key: str) -> float | None:
 
 
 def _trainer(spec: Spec, stage: Stage, before: int, after: int) -> Trainer:
-    from datasets import Dataset
-    from sft_callbacks import Teller
-    from transformers import AutoTokenizer, EarlyStoppingCallback
+    with starts.undisturbed():
+        from transformers import AutoTokenizer
 
     values = spec.hyperparameters
     tokenizer = AutoTokenizer.from_pretrained(spec.base)
@@ -76,6 +73,13 @@ def _trainer(spec: Spec, stage: Stage, before: int, after: int) -> Trainer:
     refuse_cut(stage, spec, len(train))
     seen = stage.valid if values.eval_steps else None
     valid = _rows(spec, stage, seen, tokenizer) if seen else None
+    # Only now, because it takes seconds: what is wrong with the rows was told at once.
+    starts.load_training(spec.base, values.optimizer, values.quantization)
+    from datasets import Dataset
+    from sft_callbacks import Teller
+    from transformers import EarlyStoppingCallback, set_seed
+
+    set_seed(spec.seed)  # before the adapter's first weights are drawn
     patient = [EarlyStoppingCallback(values.patience)] if values.patience and valid else []
     return MAKERS[stage.kind](
         spec,

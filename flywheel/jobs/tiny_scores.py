@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import progress
+import starts
 import tiny_base
 import tiny_lessons
 import tiny_tasks
@@ -66,8 +68,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--start", type=int, default=4000, help="number of the first task")
     asked = parser.parse_args(argv)
     progress.keep_chatter_off()
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    starts.leave_quantizer(Path(asked.base))
+    with starts.undisturbed():
+        from peft import PeftModel
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(asked.base)
     tasks = [tiny_tasks.public_task(asked.seed, number) for number in range(asked.start, asked.start + asked.count)]
@@ -80,4 +84,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    starts.leave(main(sys.argv[1:]))

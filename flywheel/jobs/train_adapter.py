@@ -20,6 +20,7 @@ import gpu_shares
 import progress
 import seals
 import stage_runs
+import starts
 import train_specs
 import train_stages
 
@@ -89,4 +90,4 @@ def main(argv: list[str], train: Train = train) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    starts.leave(main(sys.argv[1:]))

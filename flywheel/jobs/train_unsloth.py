@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import stage_runs
+import starts
 import train_adapter
 from train_specs import MisuseError, Spec
 
@@ -78,4 +79,4 @@ def _places(spec: Spec, model: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(train_adapter.main(sys.argv[1:], _train))
+    starts.leave(train_adapter.main(sys.argv[1:], _train))

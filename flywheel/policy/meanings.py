@@ -86,7 +86,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "Hyperparameters.patience": "looks without a better validation loss before it stops; 0 never stops early",
         "Hyperparameters.variant": "the kind of adapter; what serving or a frozen base forbids is refused",
         "Hyperparameters.quantization": "how the base is held in training: as it is, or in 4 bits (NF4, double)",
-        "Hyperparameters.layers": "how many of the last layers are trained; 0 trains all",
+        "Hyperparameters.layers": "how many of the last layers are trained; 0, or more than there are, trains all",
         "Hyperparameters.span_weights": "how much a token of a marked section counts, by name; others count 1",
         "Hyperparameters.preference": "how pairs and single judgements are learned from",
         "Preference.beta": "how dear it is to leave the reference",

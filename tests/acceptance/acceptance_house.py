@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,6 +156,17 @@ class World:
         with open_store(sqlite_url(self.home / "flywheel.db")) as store, store.read() as session:
             return events(session, kinds=kinds, limit=100_000)
 
+    def has_seen(self, kind: str, subject: str = "") -> bool:
+        """Tell whether something happened; cheap, because it is asked again and again."""
+        if not (self.home / "flywheel.db").exists():
+            return False
+        wanted = "SELECT count(*) FROM ledger WHERE kind = ? AND (? = '' OR subject = ?)"
+        with closing(sqlite3.connect(f"file:{self.home / 'flywheel.db'}?mode=ro", uri=True)) as ledger:
+            try:
+                return bool(ledger.execute(wanted, (kind, subject, subject)).fetchone()[0])
+            except sqlite3.OperationalError:  # it is being made
+                return False
+
     def rows(self, noun: str) -> list[dict[str, Any]]:
         """What a projection holds."""
         with open_store(sqlite_url(self.home / "flywheel.db")) as store, store.read() as session:
@@ -179,9 +191,8 @@ class World:
         """Wait until the ledger holds an event."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            found = [event for event in self.events(kind) if not subject or event.subject == subject]
-            if found:
-                return found[-1]
+            if self.has_seen(kind, subject):
+                return [event for event in self.events(kind) if not subject or event.subject == subject][-1]
             assert self.daemon is None or self.daemon.poll() is None, self.log()
             time.sleep(0.2)
         raise AssertionError(f"{kind} did not come within {seconds} s\n{self.log()}")

@@ -27,7 +27,7 @@ def drive(world: World, kills: Path | None) -> int:
             assert world.daemon.returncode == -9, world.log()
             deaths += 1
             world.raise_daemon(**env)
-        if not approved and world.events("rollout.canary_started"):
+        if not approved and world.has_seen("rollout.canary_started"):
             world.run("adapters", "approve", world.events("rollout.canary_started")[0].subject, "--wait", "0")
             approved = True
         if fed < BATCHES and any(arm.role == "canary" for arm in world.arms()) and world.caught_up():
@@ -38,7 +38,7 @@ def drive(world: World, kills: Path | None) -> int:
 
 
 def _settled(world: World) -> bool:
-    if not world.events("rollout.adapter_promoted") or [arm.role for arm in world.arms()] != ["active"]:
+    if not world.has_seen("rollout.adapter_promoted") or [arm.role for arm in world.arms()] != ["active"]:
         return False
     active = world.arms()[0].model
     if "@" not in active or world.daemon is None or world.daemon.poll() is not None:

@@ -1,5 +1,6 @@
 """The log and the ledger tell the same story."""
 
+import asyncio
 import json
 import logging
 from datetime import UTC, datetime
@@ -56,3 +57,15 @@ def test_a_library_speaks_as_we_do(capfd: pytest.CaptureFixture[str]) -> None:
     told = json.loads(line)
     assert (told["event"], told["library"], told["level"]) == ("daemon.library_spoke", "watchdog", "warning")
     assert told["message"] == "called when the thread is inactive"
+
+
+def test_what_is_called_off_at_the_end_is_no_fault(capfd: pytest.CaptureFixture[str]) -> None:
+    """A scheduled look that a stopping daemon cancels leaves no traceback in the log."""
+    configure_logs()
+    cancelled = asyncio.CancelledError()
+    try:
+        logging.getLogger("apscheduler").error("a look", exc_info=(type(cancelled), cancelled, None))
+    finally:
+        logging.getLogger().handlers.clear()
+        structlog.reset_defaults()
+    assert capfd.readouterr().err == ""

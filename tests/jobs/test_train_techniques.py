@@ -28,12 +28,13 @@ def _specs(base: Path, folder: Path) -> dict[str, Path]:
     by_length = sorted(answers, key=lambda row: len(row["messages"][-1]["content"]))
     later = {"learning_rate": 5e-4, "epochs": 2}
     made: dict[str, tuple[str, dict[str, list[Json]], dict[str, Any]]] = {
+        # First: a process whose first run has no use for the quantiser never loads it.
+        "nf4": ("sft", {"train": answers, "valid": lessons("sft", 16, 5000)}, {**STEP, "epochs": 2, **FOUR_BITS}),
         "sft": ("sft", {"train": answers}, {**STEP, "epochs": 2}),
         "dpo": ("dpo", {"pairs": pairs}, {**PREFERENCE, "epochs": 2}),
         "sft-dpo": ("sft-dpo", {"train": answers[:160], "pairs": seconds}, {**STEP, "epochs": 2, "preference": later}),
         "kto": ("kto", {"judged": lessons("kto", 320)}, {**PREFERENCE, "epochs": 2}),
         "curriculum": ("sft", {"train": by_length}, {**STEP, "epochs": 2, "ordered": True}),
-        "nf4": ("sft", {"train": answers, "valid": lessons("sft", 16, 5000)}, {**STEP, "epochs": 2, **FOUR_BITS}),
         "layers": ("sft", {"train": answers}, {**STEP, "max_steps": 40, "layers": 1, "variant": "rslora"}),
     }
     return {name: technique_spec(base, folder / name, *body[:2], **body[2]) for name, body in made.items()}

@@ -1,6 +1,7 @@
 """Whole canaries in front of simulated work, judged by the code that ships: how they end, and after how many tasks."""
 
 import random
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ class End(NamedTuple):
     tasks: int
 
 
+@cache
 def shipped(name: str) -> RolloutPlan:
     """Return a rollout as it ships."""
     return load_policies(POLICIES).rollouts[name]
