@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flywheel.bootstrap.withdrawals import withdraw
 from flywheel.cli.contexts import AsJson, Config, out, reading, show_json
 from flywheel.cli.requests import Reason, show_answer, wait_for
 from flywheel.core.clocks import SystemClock
@@ -54,6 +55,7 @@ def forget(
             _show(found, scope, as_json)
             return
         _confirm(found, scope, yes)
+        withdraw(settings.home, scope)  # first, so that no look finds it again on the shelf
         answered = wait_for(store, _ask(store, scope, reason), wait)
     show_answer(answered, as_json)
 
