@@ -14,7 +14,8 @@ from flywheel.core.outcomes import Message, Signal
 def making(repo, session):
     return Making(
         key=session, recipe="mine", origin="synthetic", group=repo, call_type="code",
-        at=datetime(2026, 1, 1, tzinfo=UTC), model="git", messages=(Message(role="user", content="Add it"),), response="added", session=session,
+        at=datetime(2026, 1, 1, tzinfo=UTC), model="git",
+        messages=(Message(role="user", content="Add it"),), response="added", session=session,
         signals=(Signal(name="kept", points=1, strength=0.8),),
     )  # fmt: skip
 
