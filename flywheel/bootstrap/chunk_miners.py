@@ -61,7 +61,9 @@ def mine_chunk(order: Order) -> Chunk:
                 commit = read_commit(clone, told, order.repo, own=order.way.own, line=order.way.line)
                 makings = derive(commit._replace(steps=steps)) if commit else []
                 reason = "" if makings else NOTHING if commit else NO_TEXT
-            elif reason != OTHERS and told.words_alone and is_poor_message_alone(told.commit):
+            elif (
+                reason != OTHERS and told.words_alone and is_poor_message_alone(told.commit._replace(own=order.way.own))
+            ):
                 found.poor[told.hash] = reason
             if makings or order.anew:
                 found.tasks[task_of(order.repo.name, told.hash)] = makings
@@ -79,4 +81,4 @@ def read_with_steps(path: Path, names: Sequence[str]) -> list[tuple[Told, int]]:
 def _against(told: Told, way: Way) -> str:
     if way.authors and told.commit.email.lower() not in way.authors:
         return OTHERS
-    return reason_against(told.commit) or ("" if told.words_alone else NO_WORDS)
+    return reason_against(told.commit._replace(own=way.own)) or ("" if told.words_alone else NO_WORDS)

@@ -4,7 +4,7 @@ A commit is rejected for its first reason in the order below, so that the counts
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ MOST_FILES = 5
 MOST_LINES = 199
 
 _CODE = frozenset({".py", ".pyi", ".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"})
+_OWN_CODE = _CODE | {".rs", ".rb", ".swift"}  # one's own specialists' languages
 _DOCS = frozenset({".md", ".rst", ".txt", ".adoc", ".markdown", ".png", ".svg", ".jpg", ".gif", ".ipynb"})
 _DOC_NAMES = re.compile(r"(?i)(licen[cs]e|copying|authors|contributors|changelog|changes|news|history|readme|notice)")
 _CI_FOLDERS = frozenset({".github", ".circleci", ".gitlab", ".buildkite", ".azure-pipelines", ".woodpecker"})
@@ -44,19 +45,21 @@ class Change(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """What is known of a commit before its trees are read."""
+    """What is known of a commit before its trees are read; `own` ones may be in more languages."""
 
     message: str
     author: str
     email: str
     parents: int
     changes: tuple[Change, ...]
+    own: bool = False
 
 
 REASONS = (
     "merge", "bot", "revert", "no file", "more than five files", "200 lines or more", "version bump", "CI only",
-    "docs only", "no Python, TypeScript or JavaScript", "message of fewer than three words", "generic message",
-    "message does not begin with an imperative verb", "message without an object",
+    "docs only", "no Python, TypeScript or JavaScript", "no language that is read",
+    "message of fewer than three words", "generic message", "message does not begin with an imperative verb",
+    "message without an object",
 )  # fmt: skip
 
 
@@ -103,12 +106,14 @@ def _by_kind(commit: Commit) -> str:
         return "CI only"
     if all(_is_doc(path) or _is_ci(path) for path in paths):
         return "docs only"
-    return "" if any(is_code(path) for path in paths) else "no Python, TypeScript or JavaScript"
+    if commit.own:
+        return "" if any(is_code(path, _OWN_CODE) for path in paths) else "no language that is read"
+    return "" if any(map(is_code, paths)) else "no Python, TypeScript or JavaScript"
 
 
-def is_code(path: PurePosixPath) -> bool:
+def is_code(path: PurePosixPath, kinds: Collection[str] = _CODE) -> bool:
     """Tell whether a file is in one of the languages that lessons are made of."""
-    return path.suffix.lower() in _CODE and not path.name.endswith((".min.js", ".d.ts"))
+    return path.suffix.lower() in kinds and not path.name.endswith((".min.js", ".d.ts"))
 
 
 def _is_ci(path: PurePosixPath) -> bool:
@@ -116,7 +121,7 @@ def _is_ci(path: PurePosixPath) -> bool:
 
 
 def _is_doc(path: PurePosixPath) -> bool:
-    in_docs = path.parts[0].lower() in {"doc", "docs", "documentation"} and not is_code(path)
+    in_docs = path.parts[0].lower() in {"doc", "docs", "documentation"} and not is_code(path, _OWN_CODE)
     return in_docs or path.suffix.lower() in _DOCS or bool(_DOC_NAMES.match(path.name))
 
 

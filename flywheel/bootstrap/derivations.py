@@ -31,7 +31,7 @@ from flywheel.core.written_edits import edits_between, render_edits
 KEPT = Signal(name="commit_kept", points=1, strength=0.8, note="the project took the change")
 #: What was there before is the worse answer to the question what should be there now; it need not be wrong.
 REPLACED = Signal(
-    name="replaced_by_commit", points=-1, strength=0.6, note="the project put something else in its place"
+    name="replaced_by_commit", points=-1, strength=0.75, note="the project put something else in its place"
 )
 _LONGEST = 48_000  # characters of files that are shown with one question
 _MOST_NAMES = 60

@@ -95,6 +95,9 @@ def test_messages_that_do_not(message, fault):
         (commit("Explain the examples better", changes=[Change("docs/example.py", 3, 1)]), ""),
         (commit("Teach the build Rust", changes=[Change("src/main.rs", 3, 1)]), "no Python, TypeScript or JavaScript"),
         (commit("Add the types again", changes=[Change("a.d.ts", 3, 1)]), "no Python, TypeScript or JavaScript"),
+        (commit("Teach the build Rust", changes=[Change("src/main.rs", 3, 1)], own=True), ""),
+        (commit("Teach the build Ruby", changes=[Change("docs/a.rb", 3, 1)], own=True), ""),
+        (commit("Teach the build nothing", changes=[Change("a.toml", 3, 1)], own=True), "no language that is read"),
         (commit("Fix bug"), "message of fewer than three words"),
     ],
 )  # fmt: skip

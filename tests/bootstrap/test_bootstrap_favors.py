@@ -1,5 +1,6 @@
 """What a commit preferred, and which commits handle errors better."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,12 @@ from flywheel.bootstrap.improvements import (
     improvements_of,
 )
 from flywheel.bootstrap.mined_commits import FileChange, MinedCommit
+from flywheel.bootstrap.shelves import Shelf
+from flywheel.core.clocks import ManualClock
+from flywheel.core.lines import Line, Select
+from flywheel.curate.pairings import pairs_among
+from flywheel.sources.run import SourcesRoom
+from flywheel.store.outcomes import list_outcomes
 
 OLD = "def f(x):\n    try:\n        return g(x)\n    except:\n        return None\n\n\ndef same():\n    return 1\n"
 NEW = OLD.replace("except:", "except KeyError:").replace("def same():\n    return 1", "def same():\n    return  1")
@@ -35,6 +42,26 @@ def test_a_function_that_was_written_anew_is_preferred_to_what_it_was():
     assert ("except KeyError" in after.response, "except:" in before.response) == (True, True)
     assert (after.signals[0].points, before.signals[0].points) == (1, -1)
     assert (after.chain, after.about["improves"]) == ("", [NARROWED])
+
+
+def test_what_was_preferred_becomes_a_pair_by_the_door_of_all_outcomes(tmp_path, store):
+    """At a line's usual certainty: the code before the commit is rejected, the code after it is chosen."""
+    line = Line(name="code", why="w", base="b", select=Select(call_types=("execute_function_implement",)))
+    with Shelf(tmp_path / "bootstrap.db") as shelf:
+        shelf.put({"mine/r/c": derive(commit(OLD, NEW))})
+    room = SourcesRoom(store, ManualClock(), [], lambda: {"code": line}, None, tmp_path / "bootstrap.db")
+    asyncio.run(looked(room))
+    room.close()
+    with store.read() as session:
+        found = [row.outcome for row in list_outcomes(session, limit=100) if row.outcome.line == "code"]
+    (pair,) = pairs_among(line, "question:q", found)
+    told = {one.key: one.response for one in found}
+    assert ("except KeyError" in told[pair.chosen], "except:" in told[pair.rejected]) == (True, True)
+
+
+async def looked(room):
+    for proposal in (await room.propose()).proposals:
+        await room.perform(proposal.intent, None)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,17 @@ def test_own_commits_alone_by_setting(history, shelf):
     assert all("foreign" not in making.about for making in answers(shelf).values())
 
 
+def test_ones_own_specialists_languages_are_lessons(history, shelf):
+    """Rust of one's own repository is told as Rust, for the line that learns it; of somebody else's it is not mined."""
+    history.commit("Add a function in Rust", {"src/lib.rs": "pub fn f() -> i32 {\n    1\n}\n"})
+    history.commit("Return two instead of one", {"src/lib.rs": "pub fn f() -> i32 {\n    2\n}\n"})
+    end, _ = mined(history, shelf)
+    assert end.counts == {"kept": 1, "no Python, TypeScript or JavaScript": 2}
+    end, _ = mined(history, shelf, own=True)
+    assert end.counts == {"kept": 3}
+    assert sum("language:rust" in one.tags for one in answers(shelf).values()) == 2
+
+
 @pytest.mark.parametrize("stop", [1, 2, 4])
 def test_stopped_anywhere_it_goes_on_and_ends_the_same(history, tmp_path, stop):
     """Cut off after any chunk, and while the history goes on: the same counts and makings as at one go."""
