@@ -158,7 +158,7 @@ def figures(answers: list[Answer]) -> str:
             f"held p50 {cut[49]:.2f} s, p99 {cut[98]:.2f} s, longest {held[-1]:.2f} s")  # fmt: skip
 
 
-def until_released(world: World, times: int, seconds: float = 120) -> None:
+def until_released(world: World, times: int, seconds: float = 240) -> None:
     """Wait until so many turns are over and the gateway was told."""
     end = time.monotonic() + seconds
     while count(world, "serve.calls_released") < times or '"hold"' in (world.home / "routing.json").read_text():

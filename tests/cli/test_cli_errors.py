@@ -56,6 +56,8 @@ NEEDS_SETTINGS = (
     ("gateway", "key", "add", "x"), ("gateway", "key", "list"), ("gateway", "key", "remove", "x"),
     ("emit", "vllm"), ("emit", "opencode"), ("emit", "overrides"), ("emit", "units"),
     ("notify", "test"), ("policy", "diff", "x"), ("restore", "x"), ("web", "--where"),
+    ("bootstrap", "status"), ("bootstrap", "teachers"), ("bootstrap", "teach", "x"),
+    ("bootstrap", "import", "x", "x"), ("bootstrap", "mine", "x"),
 )  # fmt: skip
 PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("executor",), ("sources", "ingest", "--once"),
              ("llama",))  # fmt: skip
@@ -175,7 +177,8 @@ def test_the_list_of_commands_here_is_whole() -> None:
              for one in (*NEEDS_SETTINGS, *PROCESSES)}  # fmt: skip
     alone = {("demo",), ("env", "create"), ("env", "list"), ("sources", "probe"), ("datasets", "validate"), ("init",),
              ("doctor",), ("emit", "alerts"), ("emit", "grafana"), ("service", "install"), ("service", "status"),
-             ("service", "uninstall"), ("service", "upgrade")}  # fmt: skip
+             ("service", "uninstall"), ("service", "upgrade"), ("bootstrap", "score"),
+             ("bootstrap", "lintseq"), ("bootstrap", "datasets")}  # fmt: skip
     assert set(commands()) == known | alone
 
 
