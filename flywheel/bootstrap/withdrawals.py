@@ -1,4 +1,7 @@
-"""Takes what was made of a repo or in a session off the shelf, and the teachers' answers about it out of their book."""
+"""Takes off the shelf what is to teach no more: a repo, a session, an import, a whole recipe.
+
+What is forgotten leaves the teachers' book, too. What is withdrawn can be made again: its marks go with it.
+"""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +15,8 @@ from flywheel.core.makings import Making
 _SHELF = "bootstrap.db"
 _TEACHERS = "teachers.db"
 _PAGE = 200
+
+Takes = Callable[[str, Making], bool]
 
 
 def withdraw(home: Path, scope: Scope) -> int:
@@ -29,17 +34,32 @@ def withdraw(home: Path, scope: Scope) -> int:
     return gone
 
 
-def _taken(scope: Scope) -> Callable[[Making], bool] | None:
+def withdraw_made(home: Path, name: str) -> int:
+    """Withdraw what was made under a name (`import/apps`, `mine/OWNER/REPO`, `teach`), and return how many examples."""
+    if not (home / _SHELF).exists():
+        return 0
+    with Shelf(home / _SHELF) as shelf:
+        gone = _withdraw(shelf, lambda task, _: f"{task}/".startswith(f"{name}/"))
+        shelf.forget_marks(f"{name}/")
+        if name.startswith("mine"):
+            shelf.forget_marks(f"poor{name.removeprefix('mine')}/")
+        if shelf.mark(name):
+            shelf.put({}, {name: {}})
+    return gone
+
+
+def _taken(scope: Scope) -> Takes | None:
     if scope.kind == "repo":
-        return lambda making: making.group == scope.name
-    return (lambda making: making.session == scope.name) if scope.kind == "session" else None
+        return lambda _, making: making.group == scope.name
+    return (lambda _, making: making.session == scope.name) if scope.kind == "session" else None
 
 
-def _withdraw(shelf: Shelf, takes: Callable[[Making], bool]) -> int:
+def _withdraw(shelf: Shelf, takes: Takes) -> int:
     behind, gone = "", 0
     while page := shelf.tasks_behind(behind, _PAGE):
         behind = page[-1][0]
-        left = {task: [one for one in makings if not takes(one)] for task, makings in page if any(map(takes, makings))}
-        gone += sum(len(makings) - len(left[task]) for task, makings in page if task in left)
-        shelf.put(left)
+        left = {task: [one for one in makings if not takes(task, one)] for task, makings in page}
+        fewer = {task: left[task] for task, makings in page if len(left[task]) < len(makings)}
+        gone += sum(len(makings) - len(left[task]) for task, makings in page)
+        shelf.put(fewer)
     return gone

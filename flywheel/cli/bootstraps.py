@@ -15,6 +15,7 @@ from flywheel.cli.bootstrap_mines import mine_repos
 from flywheel.cli.bootstrap_statuses import show_status
 from flywheel.cli.bootstrap_teachers import show_teachers
 from flywheel.cli.bootstrap_teachings import teach_line
+from flywheel.cli.bootstrap_withdrawals import withdraw_made_things
 from flywheel.cli.contexts import AsJson, err, out, show_json, show_table
 from flywheel.core.errors import MisuseError
 from flywheel.proc.files import write_file
@@ -26,6 +27,7 @@ app.command("datasets", epilog="Example: flywheel bootstrap datasets --json")(sh
 app.command("teach", epilog="Example: flywheel bootstrap teach python-lora --dry-run")(teach_line)
 app.command("teachers", epilog="Example: flywheel bootstrap teachers --json")(show_teachers)
 app.command("status", epilog="Example: flywheel bootstrap status --json")(show_status)
+app.command("withdraw", epilog="Example: flywheel bootstrap withdraw import/apps --yes")(withdraw_made_things)
 
 
 @app.command("score", epilog="Example: flywheel bootstrap score ~/src/project --files 20")

@@ -1,11 +1,14 @@
 """What is forgotten leaves the shelf and the teachers' book, too."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
+from typer.testing import CliRunner
 
 from flywheel.bootstrap.shelves import Shelf
-from flywheel.bootstrap.withdrawals import withdraw
+from flywheel.bootstrap.withdrawals import withdraw, withdraw_made
+from flywheel.cli.main import app
 from flywheel.core.forgetting import Scope
 from flywheel.core.makings import Making
 from flywheel.core.outcomes import Message, Signal
@@ -52,3 +55,35 @@ def test_a_session_leaves_alone_and_an_example_is_no_name_here(home, tmp_path):
     assert withdraw(home, Scope(kind="example", name="s2")) == 0
     assert withdraw(tmp_path / "elsewhere", Scope(kind="repo", name="ours")) == 0
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_was_made_under_a_name_is_withdrawn_and_can_be_made_again(home, tmp_path):
+    """All below the name and nothing that only begins alike; how far it got is forgotten, so that it is made anew."""
+    with Shelf(home / "bootstrap.db") as shelf:
+        shelf.put(
+            {"mine/ours-too/1": [making("ours-too", "x")]}, {"mine/ours/part": {"a": 1}, "mine/ours-too": {"a": 1}}
+        )
+    assert withdraw_made(home, "mine/ours") == 150
+    makings, marks = left(home)
+    assert {one.group for one in makings} == {"theirs", "ours", "ours-too"}  # `mine/both` holds more of ours
+    assert marks == {"poor/theirs/1", "mine/ours", "mine/ours-too"}
+    with Shelf(home / "bootstrap.db") as shelf:
+        assert (shelf.mark("mine/ours"), shelf.mark("mine/ours-too")) == ({}, {"a": 1})
+    assert withdraw_made(home, "mine") == 451
+    assert left(home)[0] == []
+    assert withdraw_made(tmp_path / "elsewhere", "mine") == 0
+
+
+def test_the_command_asks_first_and_says_how_many(home):
+    """Without a terminal it wants --yes; a name under which nothing can be made is misuse; then it counts."""
+    config = home / "flywheel.toml"
+    config.write_text(f'home = "{home}"\n')
+
+    def call(*words):
+        return CliRunner().invoke(app, ["bootstrap", "withdraw", *words, "--config", str(config)])
+
+    assert "--yes" in str(call("mine/ours").exception.mend)
+    assert "nothing is made under '../x'" in str(call("../x", "--yes").exception)
+    assert "450" not in call("mine/ours", "--yes").stdout
+    assert json.loads(call("mine", "--yes", "--json").stdout) == {"withdrawn": 450}
+    assert "0 examples of mine withdrawn" in call("mine", "--yes").stdout

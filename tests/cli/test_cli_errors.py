@@ -57,7 +57,7 @@ NEEDS_SETTINGS = (
     ("emit", "vllm"), ("emit", "opencode"), ("emit", "overrides"), ("emit", "units"),
     ("notify", "test"), ("policy", "diff", "x"), ("restore", "x"), ("web", "--where"),
     ("bootstrap", "status"), ("bootstrap", "teachers"), ("bootstrap", "teach", "x"),
-    ("bootstrap", "import", "x", "x"), ("bootstrap", "mine", "x"),
+    ("bootstrap", "import", "x", "x"), ("bootstrap", "withdraw", "x"), ("bootstrap", "mine", "x"),
 )  # fmt: skip
 PROCESSES = (("run",), ("cycle",), ("cycle", "--dry-run"), ("gateway",), ("executor",), ("sources", "ingest", "--once"),
              ("llama",))  # fmt: skip
