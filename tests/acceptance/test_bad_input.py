@@ -193,8 +193,14 @@ def test_a_server_down_at_start_or_restarted_gets_its_adapters_before_the_alias(
     wait(lambda: ask(home) == (200, name), "the adapter's answer")
 
     home.server.stop()
+    answered: list[tuple[int, str]] = []
+
+    def look() -> None:
+        pointed_at_load.append(home.pointed())
+        answered.append(ask(home))  # while it loads, however quick that is
+
+    home.server.on_load = look
     home.server.start()
-    answered = []
     wait(lambda: answered.append(ask(home)) or home.server.loads == [name, name], "the second load")
     assert {status for status, _ in answered} == {200}
     assert (200, BASE) in answered
