@@ -50,7 +50,7 @@ def mine(repo: Repo, shelf: Shelf, way: Way, say: Say) -> Progress:
     clone = clone_mark(repo, way)
     if not mark or _is_other(repo, mark, clone):
         anew = bool(mark)
-        shelf.forget_marks(f"poor/{repo.name}/")
+        shelf.forget_marks(f"poor/{repo.name}")
         mark = {"done": "", "head": "", "position": 0, "counts": {}, "commits": 0, "makings": 0, "poor": 0}
         mark["anew"] = anew
     mark = {**mark, "clone": clone}

@@ -8,12 +8,12 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from flywheel.core.errors import CorruptError, UnavailableError
+from flywheel.bootstrap.databases import problem_of, writing
 from flywheel.core.makings import Making
 
 _PRIVATE = 0o600
@@ -45,7 +45,7 @@ class Shelf:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
-            raise _problem(path, error) from error
+            raise problem_of(path, error) from error
 
     def __enter__(self) -> Self:
         """Use it until the block ends."""
@@ -61,10 +61,12 @@ class Shelf:
         """Let go of the file."""
         self._connection.close()
 
-    def forget_marks(self, prefix: str) -> None:
-        """Take away the marks whose names begin so."""
+    def forget_marks(self, name: str) -> None:
+        """Take away the mark of that name and those below it."""
+        below = f"{name}/"
         with self._writing():
-            self._connection.execute("DELETE FROM marks WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+            query = "DELETE FROM marks WHERE name = ? OR substr(name, 1, ?) = ?"
+            self._connection.execute(query, (name, len(below), below))
 
     def put(self, tasks: Mapping[str, Sequence[Making]], marks: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Lay down what was made of tasks, and how far that got: all of it or nothing.
@@ -135,20 +137,5 @@ class Shelf:
             "INSERT INTO tasks (task, recipe, makings, body) VALUES (?, ?, ?, ?)", (task, recipe, len(makings), body)
         )
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-            self._connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            raise _problem(self._path, error) from error
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-
-
-def _problem(path: Path, error: Exception) -> UnavailableError | CorruptError:
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        return CorruptError(f"{path.name} is damaged: {error}", "restore it from a backup, or move it away")
-    return UnavailableError(f"{path.name} cannot be written: {error}", "check the disk and who else holds it")
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(self._connection, self._path)

@@ -8,13 +8,14 @@ never pass a bound, whatever is killed and however many processes ask.
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from flywheel.bootstrap.databases import problem_of, writing
 from flywheel.bootstrap.questions import Answer
-from flywheel.core.errors import ConflictError, CorruptError, UnavailableError
+from flywheel.core.errors import ConflictError
 
 _PRIVATE = 0o600
 _LOCK_SECONDS = 30.0
@@ -116,7 +117,7 @@ class TeacherBook:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
-            raise _problem(self._path, error) from error
+            raise problem_of(self._path, error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -262,23 +263,8 @@ class TeacherBook:
             [(scope, *change) for scope in scopes],
         )
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-            self._connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            raise _problem(self._path, error) from error
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(self._connection, self._path)
 
 
 _SLOTS_AHEAD = 4096
-
-
-def _problem(path: Path, error: Exception) -> UnavailableError | CorruptError:
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        return CorruptError(f"{path.name} is damaged: {error}", "restore it from a backup, or move it away")
-    return UnavailableError(f"{path.name} cannot be written: {error}", "check the disk and who else holds it")

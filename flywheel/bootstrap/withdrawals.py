@@ -27,7 +27,7 @@ def withdraw(home: Path, scope: Scope) -> int:
         with Shelf(home / _SHELF) as shelf:
             gone = _withdraw(shelf, takes)
             if scope.kind == "repo":
-                shelf.forget_marks(f"poor/{scope.name}/")  # the words of commits that wait for better ones
+                shelf.forget_marks(f"poor/{scope.name}")  # the words of commits that wait for better ones
     if scope.kind == "repo" and (home / _TEACHERS).exists():
         with closing(TeacherBook(home / _TEACHERS)) as book:
             book.forget(scope.name)
@@ -40,11 +40,9 @@ def withdraw_made(home: Path, name: str) -> int:
         return 0
     with Shelf(home / _SHELF) as shelf:
         gone = _withdraw(shelf, lambda task, _: f"{task}/".startswith(f"{name}/"))
-        shelf.forget_marks(f"{name}/")
+        shelf.forget_marks(name)
         if name.startswith("mine"):
-            shelf.forget_marks(f"poor{name.removeprefix('mine')}/")
-        if shelf.mark(name):
-            shelf.put({}, {name: {}})
+            shelf.forget_marks(f"poor{name.removeprefix('mine')}")
     return gone
 
 

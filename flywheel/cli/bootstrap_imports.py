@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flywheel.cli.contexts import AsJson, Config, err, out, settings_of, show_json, show_table
-from flywheel.core.errors import MisuseError, PermanentError
+from flywheel.cli.contexts import AsJson, Config, check_line, err, out, settings_of, show_json, show_table
+from flywheel.core.errors import PermanentError
 
 
 def import_files(
@@ -31,8 +31,7 @@ def import_files(
     from flywheel.bootstrap.import_orders import Order
 
     settings = settings_of(config)
-    if line is not None and line not in settings.lines:
-        raise MisuseError(f"there is no line {line!r} in the settings", f"lines: {', '.join(sorted(settings.lines))}")
+    check_line(settings, line)
     reader = reader_of(name)
     named = sorted((path.expanduser() for path in files), key=lambda path: (path.name, str(path)))
     prints = tuple((path, print_of(path)) for path in named)

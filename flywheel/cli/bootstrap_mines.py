@@ -12,7 +12,7 @@ from flywheel.bootstrap.chunk_miners import Way
 from flywheel.bootstrap.miners import Progress, mine
 from flywheel.bootstrap.repos import Repo, look_at
 from flywheel.bootstrap.shelves import Shelf
-from flywheel.cli.contexts import AsJson, Config, err, out, settings_of, show_json, show_table
+from flywheel.cli.contexts import AsJson, Config, check_line, err, out, settings_of, show_json, show_table
 from flywheel.core.errors import MisuseError
 
 Say = Any
@@ -34,8 +34,7 @@ def mine_repos(
 ) -> None:
     """Make examples of the small, well-told commits of local clones; goes on where it stopped."""
     settings = settings_of(config)
-    if line is not None and line not in settings.lines:
-        raise MisuseError(f"there is no line {line!r} in the settings", f"lines: {', '.join(sorted(settings.lines))}")
+    check_line(settings, line)
     looked = [look_at(path) for path in repos]
     refused = {} if own else {repo.name: repo.reason_against for repo in looked if repo.reason_against}
     if len(refused) == len(looked):

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from flywheel.cli.consoles import err, out
-from flywheel.core.errors import SettingsError
+from flywheel.core.errors import MisuseError, SettingsError
 from flywheel.daemon.settings import Settings, find_settings, load_settings
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ __all__ = ["AsJson", "Config", "Limit", "LineOption", "err", "out", "reading", "
 def settings_of(config: Path | None) -> Settings:
     """Return the settings a command is to use."""
     return load_settings(find_settings(config))
+
+
+def check_line(settings: Settings, line: str | None) -> None:
+    """Refuse a line that the settings do not name; none at all is fine."""
+    if line is not None and line not in settings.lines:
+        raise MisuseError(f"there is no line {line!r} in the settings", f"lines: {', '.join(sorted(settings.lines))}")
 
 
 @contextmanager

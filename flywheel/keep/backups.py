@@ -14,7 +14,7 @@ from flywheel.core.clocks import Clock
 from flywheel.core.errors import CorruptError, UnavailableError
 from flywheel.keep.inventories import Item, Site, items_of, loose_items, place_of
 from flywheel.keep.shelves import FolderShelf, TarShelf, look_through
-from flywheel.keep.snapshots import CAPTURE, STORE, Kept, Snapshot, keep
+from flywheel.keep.snapshots import BESIDE, STORE, Kept, Snapshot, keep
 from flywheel.store.copies import copy_sqlite, faults, settle
 from flywheel.store.holdings import Holding, holdings
 from flywheel.store.ledger import last_event
@@ -81,13 +81,14 @@ def _copy(site: Site, staging: Path) -> _Moment:
 
 
 def _rest(site: Site, staging: Path) -> Iterable[Item]:
-    """Return what no row speaks of. The capture is copied after the store: what that has read of it is there."""
+    """Return what no row speaks of. Databases are copied after the store: what that has read of them is there."""
     found = list(loose_items(site))
-    if (site.home / CAPTURE).is_file():
-        copy = staging / CAPTURE
-        copy.unlink(missing_ok=True)
-        copy_sqlite(site.home / CAPTURE, copy)
-        found.append(Item(CAPTURE, copy))
+    for name in BESIDE:
+        if (site.home / name).is_file():
+            copy = staging / name
+            copy.unlink(missing_ok=True)
+            copy_sqlite(site.home / name, copy)
+            found.append(Item(name, copy))
     return found
 
 

@@ -11,6 +11,7 @@ from flywheel.core.frozen import Frozen
 PART = 1 << 20  # small enough that a database that changed a little shares most parts with its last backup
 FORMAT = 1
 STORE, CAPTURE = "flywheel.db", "capture.db"
+BESIDE = (CAPTURE, "bootstrap.db", "teachers.db")  # the other databases of a home
 SETTINGS = "settings"  # below it: the settings file and the policies as they were
 
 

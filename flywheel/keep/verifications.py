@@ -10,6 +10,7 @@ from flywheel.core.frozen import Frozen
 from flywheel.core.ids import content_hash
 from flywheel.keep.inventories import MANIFEST, items_of, place_of
 from flywheel.keep.shelves import Shelf, look_through
+from flywheel.keep.snapshots import BESIDE, STORE
 from flywheel.proc.files import file_hash
 from flywheel.store.copies import faults
 from flywheel.store.holdings import Holding, holdings
@@ -17,6 +18,11 @@ from flywheel.store.integrity import faults_of
 from flywheel.store.stores import Store
 
 _WHOLE_STORE = "stop flywheel and restore the home from a backup: `flywheel restore BACKUP --force`"
+_MENDS = {
+    "capture.db": "move it away: the gateway makes another; its calls are lost",
+    "bootstrap.db": "restore it from a backup, or move it away and make anew what lay there: `flywheel bootstrap`",
+    "teachers.db": "restore it from a backup: it holds what was paid, and the answers",
+}
 Told = Callable[[str], None]
 
 
@@ -45,9 +51,9 @@ def verify(home: Path, store: Store, told: Told = lambda _: None) -> Verified:
     """Look at everything; `told` hears what is looked at."""
     looked: dict[str, int] = {}
     findings: list[Finding] = []
-    for name in ("flywheel.db", "capture.db"):
+    for name in (STORE, *BESIDE):
         told(name)
-        findings += _of_database(_database(store, home) if name == "flywheel.db" else home / name, looked)
+        findings += _of_database(_database(store, home) if name == STORE else home / name, looked)
     with store.read() as session:
         told("the ledger and what it speaks of")
         findings += [_of_store(fault.sentence) for fault in faults_of(session)]
@@ -90,9 +96,8 @@ def _of_database(path: Path, looked: dict[str, int]) -> Iterator[Finding]:
     if not path.exists():
         return
     looked["database"] = looked.get("database", 0) + 1
-    mend = _WHOLE_STORE if path.name != "capture.db" else "move it away: the gateway makes another; its calls are lost"
     for fault in faults(path):
-        yield Finding(what="database", place=path.name, fault=fault, mend=mend)
+        yield Finding(what="database", place=path.name, fault=fault, mend=_MENDS.get(path.name, _WHOLE_STORE))
 
 
 def _of_store(sentence: str) -> Finding:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 from fixtures.homes import Home, backups_are_whole, killed_at_each, opened, put_back
@@ -238,3 +239,20 @@ def test_what_cannot_be_read_is_said_by_name(home, place):
     adapter.chmod(0)
     with pytest.raises(UnavailableError, match=r"adapter_model\.safetensors"):
         home.back_up(place)
+
+
+def test_what_a_cold_start_made_and_what_was_paid_come_back(home, place, tmp_path):
+    """The shelf and the teachers' book are kept while they are open, logs and all; damage is told."""
+    for name in ("bootstrap.db", "teachers.db"):
+        with closing(sqlite3.connect(home.path / name, isolation_level=None)) as made:
+            made.execute("PRAGMA journal_mode = WAL")
+            made.execute("CREATE TABLE kept (what TEXT)")
+            made.execute("INSERT INTO kept VALUES (?)", (name,))
+            home.back_up(place)
+    put_back(place, tmp_path / "new")
+    for name in ("bootstrap.db", "teachers.db"):
+        with closing(sqlite3.connect(tmp_path / "new" / name)) as back:
+            assert back.execute("SELECT what FROM kept").fetchall() == [(name,)]
+        (home.path / name).write_bytes(b"SQLite format 3\0" + b"\xff" * 8192)
+    assert {(one.place, "restore it" in one.mend) for one in home.whole()} == {
+        ("bootstrap.db", True), ("teachers.db", True)}  # fmt: skip
