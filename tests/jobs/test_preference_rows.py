@@ -2,12 +2,12 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.tiny import JOBS, Json, environment, events, train_python, write_rows
+from fixtures.nurslings import completed, environment
+from fixtures.tiny import JOBS, Json, events, train_python, write_rows
 
 pytestmark = pytest.mark.train
 
@@ -80,7 +80,7 @@ def read(folder: Path, *asked: tuple[str, Path, list[Json]]) -> list[Any]:
         for place, (kind, base, rows) in enumerate(asked)
     ]
     line = [train_python(), "-c", TOKENIZE, str(JOBS), json.dumps(files)]
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    done = completed(line, environment(), 120)
     assert done.returncode == 0, done.stderr
     return events(done.stdout)
 

@@ -2,15 +2,14 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from fixtures.nurslings import completed, environment
 from fixtures.tiny import (
     JOBS,
     Json,
     conversations,
-    environment,
     events,
     run,
     spec,
@@ -100,8 +99,7 @@ progress.broke(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.0
 
 def test_what_libraries_say_when_memory_runs_out_is_understood() -> None:
     """Torch on a CPU, Python, torch on a GPU: each is told as an event of its own; other errors are not."""
-    line = [train_python(), "-c", STARVED, str(JOBS)]
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=280, check=False)
+    done = completed([train_python(), "-c", STARVED, str(JOBS)], environment(), 280)
     said = [(event["event"], event["error"]) for event in events(done.stdout)]
     names = [name for name, _ in said]
     assert names == ["out_of_memory", "failed", "out_of_memory", "failed", "failed", "out_of_memory", "failed"], said

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.tiny import JOBS, Json, environment, events, run, train_python, write_rows
+from fixtures.nurslings import completed, environment
+from fixtures.tiny import JOBS, Json, events, run, train_python, write_rows
 
 from flywheel.core.edits import Edit
 from flywheel.core.written_edits import render_edits
@@ -63,7 +63,7 @@ def read(base: Path, folder: Path, *files: list[Json]) -> list[Any]:
     """Return what each row of the files became, or why a file was refused."""
     paths = [write_rows(folder / f"{number}.jsonl", rows) for number, rows in enumerate(files)]
     line = [train_python(), "-c", TOKENIZE, str(JOBS), str(base), *map(str, paths)]
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    done = completed(line, environment(), 120)
     assert done.returncode == 0, done.stderr
     return events(done.stdout)
 

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +13,13 @@ from typing import Any
 
 import pytest
 from fixtures.model_servers import ModelServer, serving
+from fixtures.nurslings import Process, completed, environment, started
 from fixtures.tiny import (
     JOBS,
     Json,
     command,
     conversations,
     digests,
-    environment,
     events,
     run,
     spec,
@@ -48,25 +47,24 @@ def unbroken(tiny_base: Path, rows: Path, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("unbroken")
     body = spec(tiny_base, rows, folder / "out", save_steps=SAVE)
     before = digests(tiny_base)
-    done = run("train_adapter.py", write_spec(folder / "spec.json", body), python=train_python())
+    # Started as users start it: what is born with its libraries loaded is compared with this byte for byte.
+    done = run("train_adapter.py", write_spec(folder / "spec.json", body), python=train_python(), afresh=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert digests(tiny_base) == before
     return folder, events(done.stdout)
 
 
 @contextmanager
-def running(path: Path) -> Iterator["subprocess.Popen[str]"]:
+def running(path: Path) -> Iterator[Process]:
     """Yield a run in progress that does not outlive the test."""
-    line = command("train_adapter.py", path, python=train_python())
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(line, env=environment(), text=True, **pipes) as process:
+    with started(command("train_adapter.py", path, python=train_python()), environment()) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def wait_for(process: "subprocess.Popen[str]", event: str, step: int) -> None:
+def wait_for(process: Process, event: str, step: int) -> None:
     """Read what the run says until it says this."""
     assert process.stdout is not None
     for line in process.stdout:
@@ -271,8 +269,7 @@ def test_a_curriculum_is_gone_through_in_its_order(tiny_base: Path, tmp_path: Pa
     few = write_rows(tmp_path / "train.jsonl", conversations(tasks(24, seed=4)))
     body = spec(tiny_base, few, tmp_path / "out")
     paths = [write_spec(tmp_path / f"{way}.json", {**body, "ordered": way}) for way in (True, False)]
-    line = [train_python(), "-c", SAMPLER, str(JOBS), *map(str, paths)]
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=280, check=False)
+    done = completed([train_python(), "-c", SAMPLER, str(JOBS), *map(str, paths)], environment(), 280)
     orders = [json.loads(row[6:]) for row in done.stdout.splitlines() if row.startswith("order ")]
     assert [sorted(order) for order in orders] == [list(range(24))] * 2, done.stderr
     assert [order == list(range(24)) for order in orders] == [True, False]

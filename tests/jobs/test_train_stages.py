@@ -1,13 +1,13 @@
 """Preferences, stages, weights, run for real: the same bytes after a kill, a proved reference, the best step kept."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.nurslings import completed, environment
 from fixtures.techniques import adapter_bytes, finished, killed, lessons, run_many, technique_spec
-from fixtures.tiny import JOBS, Json, environment, events, train_python
+from fixtures.tiny import JOBS, Json, events, train_python
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(900)]
 
@@ -158,8 +158,7 @@ def proofs(
     second = folder / "second" / "spec.json"
     body["hyperparameters"] |= {"save_steps": 0, "preference": {"max_steps": 1}}
     second.write_text(json.dumps({**body, "out": str(folder / "second" / "out")}))
-    line = [train_python(), "-c", PROOF, str(JOBS), str(second), str(astray)]
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=280, check=False)
+    done = completed([train_python(), "-c", PROOF, str(JOBS), str(second), str(astray)], environment(), 280)
     assert done.returncode == 0, done.stderr
     return [said for said in events(done.stdout) if said["event"] in {"failed", "proved"}]
 

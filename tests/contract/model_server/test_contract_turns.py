@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.model_servers import BASE, VLLM_SETTINGS, ModelServer
-from fixtures.tiny import QUIET
+from fixtures.nurslings import QUIET
 
 from flywheel.core.clocks import SystemClock
 from flywheel.core.jobs import Job, JobState
