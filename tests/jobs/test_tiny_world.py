@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from fixtures.tiny import JOBS, command, digests, environment, events, run, tasks, train_python
+from fixtures.nurslings import environment
+from fixtures.tiny import JOBS, command, digests, events, run, tasks, train_python
 
 
 def test_twenty_thousand_tasks_share_no_prompt() -> None:

@@ -5,15 +5,18 @@ import os
 import struct
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from fixtures.tiny import conversations, environment, tasks, train_python, write_rows
+from fixtures.nurslings import Process, completed, environment, started
+from fixtures.tiny import JOBS, conversations, tasks, train_python, write_rows
 from gguf_writers import LORA_CONVERTER, converter
 
 from flywheel.core.errors import ConflictError, CorruptError, MisuseError, PermanentError
 from flywheel.core.ids import content_hash
 from flywheel.core.training import AdapterManifest, Base
 from flywheel.proc.files import file_hash, write_json
+from flywheel.train import exports
 from flywheel.train.adapters import FILES, is_whole
 from flywheel.train.exports import Export, ExportOrder, ExportTools, Target, converter_in, export
 from flywheel.train.fingerprints import fingerprint
@@ -126,7 +129,7 @@ def real(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportOrd
     """Return an order for a real adapter of the tiny base; its weights are random, so that it changes every answer."""
     folder = tmp_path_factory.mktemp("adapter")
     line = [train_python(), "-c", MAKE, str(tiny_base), str(folder)]
-    subprocess.run(line, env=environment(), check=True, capture_output=True)
+    assert completed(line, environment(), 120).returncode == 0
     for path in folder.iterdir():
         if path.name not in FILES:
             path.unlink()
@@ -158,7 +161,18 @@ def test_a_merged_model_says_what_the_adapter_says(real: ExportOrder, tmp_path: 
     assert leftovers(order) == []
 
 
+@pytest.fixture
+def spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the job be born with its libraries loaded; the test of merged models starts it as users do."""
+
+    def start(argv: list[str], *, env: dict[str, str], stderr: int, **_: object) -> Process:
+        return started(argv, env, stderr)
+
+    monkeypatch.setattr(exports, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": start}))
+
+
 @pytest.mark.train
+@pytest.mark.usefixtures("spared")
 def test_a_gguf_for_ollama_is_read_again_and_says_what_the_adapter_says(real: ExportOrder, tmp_path: Path) -> None:
     """Every weight comes out of the GGUF; the Modelfile stands beside it."""
     (tmp_path / "convert_hf_to_gguf.py").write_text(converter())
@@ -170,6 +184,7 @@ def test_a_gguf_for_ollama_is_read_again_and_says_what_the_adapter_says(real: Ex
 
 
 @pytest.mark.train
+@pytest.mark.usefixtures("spared")
 def test_an_adapter_beside_its_base_says_the_same(real: ExportOrder, tmp_path: Path) -> None:
     """Base and adapter are a GGUF each, and added as llama.cpp adds them they give the adapter's answers."""
     (tmp_path / "convert_hf_to_gguf.py").write_text(converter())
@@ -182,6 +197,7 @@ def test_an_adapter_beside_its_base_says_the_same(real: ExportOrder, tmp_path: P
 
 
 @pytest.mark.train
+@pytest.mark.usefixtures("spared")
 def test_a_gguf_that_answers_otherwise_is_not_exported(real: ExportOrder, tmp_path: Path) -> None:
     """One module lost in conversion is noticed by the answers; nothing is left."""
     (tmp_path / "convert_hf_to_gguf.py").write_text(converter(spoil="layers.1.mlp.down_proj"))
@@ -214,8 +230,6 @@ def test_llama_cpps_own_converter_writes_what_we_read(real: ExportOrder, tmp_pat
 
 def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
     """The reader of GGUFs believes nothing: magic, version and kinds of numbers are looked at."""
-    from fixtures.tiny import JOBS
-
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\nimport gguf_files, pathlib\n"
         "try:\n    gguf_files.read(pathlib.Path(sys.argv[2]))\n"

@@ -2,12 +2,12 @@
 
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from fixtures.tiny import JOBS, environment, train_python
+from fixtures.nurslings import completed, environment
+from fixtures.tiny import JOBS, train_python
 
 pytestmark = pytest.mark.train
 
@@ -77,7 +77,8 @@ def told(tiny_base: Path) -> dict[str, Any]:
     """Return what is written for each template, and how the template itself renders each conversation."""
     line = [train_python(), "-c", SCRIPT, str(JOBS), str(tiny_base)]
     given = json.dumps({"templates": TEMPLATES, "talks": TALKS})
-    done = subprocess.run(line, input=given, env=environment(), capture_output=True, text=True, check=True)
+    done = completed(line, environment(), 120, given=given)
+    assert done.returncode == 0, done.stderr
     held: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return held
 

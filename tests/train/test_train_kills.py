@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.tiny import conversations, environment, tasks, tiny_base, train_python, write_rows
+from fixtures.nurslings import environment, nursery_for
+from fixtures.tiny import conversations, tasks, tiny_base, train_python, write_rows
 
 from flywheel.core.events import Event
 from flywheel.core.examples import DatasetManifest, Split
@@ -72,9 +73,10 @@ def prepare(folder: Path, base: Path) -> Path:
     return folder
 
 
-def start(folder: Path) -> "subprocess.Popen[bytes]":
-    """Start the daemon of a house."""
-    argv = [sys.executable, str(WORKER), str(folder)]
+def start(folder: Path, *, afresh: bool = False) -> "subprocess.Popen[bytes]":
+    """Start the daemon of a house; `afresh` its training loads its libraries itself."""
+    nursery = None if afresh else nursery_for([train_python()], environment())
+    argv = [sys.executable, str(WORKER), str(folder), *([str(nursery.door)] if nursery else ())]
     with (folder / "worker.log").open("ab") as log:
         return subprocess.Popen(argv, env=environment(), stdout=log, stderr=log, start_new_session=True)
 
@@ -164,6 +166,7 @@ def ended(worker: "subprocess.Popen[bytes]", folder: Path) -> Iterator[None]:
 
 def undisturbed(folder: Path) -> tuple[dict[str, Any], float]:
     """Return what a run is that nobody touches, and how long it takes."""
+    nursery_for([train_python()], environment())  # that it starts is no part of a run
     began = time.monotonic()
     worker = start(folder)
     with ended(worker, folder):
@@ -211,7 +214,7 @@ def test_a_run_that_takes_too_much_memory_is_tried_once_more_and_then_fails(tiny
     line = Line.model_validate_json((folder / "line.json").read_bytes())
     starved = line.model_copy(update={"train": line.train.model_copy(update={"most_memory_gib": 0.1})})
     (folder / "line.json").write_text(starved.model_dump_json())
-    worker = start(folder)
+    worker = start(folder, afresh=True)
     with ended(worker, folder):
         assert worker.wait(300) == 1
     with open_store(sqlite_url(folder / "flywheel.db")) as store, store.read() as session:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from fixtures.nurslings import completed, environment
 from fixtures.tiny import HYPERPARAMETERS, conversations, tasks, tiny_base, train_python, write_rows
 
 from flywheel.core.training import Hyperparameters, TrainSpec
@@ -141,7 +142,7 @@ def losses() -> Losses:
     def measure(base: Path, adapter: Path, rows: Path) -> dict[str, Any]:
         jobs = Path(__file__).parents[3] / "flywheel" / "jobs"
         argv = [train_python(), "-c", _LOSSES, str(jobs), str(base), str(adapter), str(rows)]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=200)
+        done = completed(argv, environment(), 200)
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout.splitlines()[-1]))
 
