@@ -29,11 +29,11 @@ def _specs(base: Path, folder: Path) -> dict[str, Path]:
     later = {"learning_rate": 5e-4, "epochs": 2}
     made: dict[str, tuple[str, dict[str, list[Json]], dict[str, Any]]] = {
         # First: a process whose first run has no use for the quantiser never loads it.
-        "nf4": ("sft", {"train": answers, "valid": lessons("sft", 16, 5000)}, {**STEP, "epochs": 2, **FOUR_BITS}),
+        "nf4": ("sft", {"train": answers, "valid": lessons("sft", 16, 5000)}, {**STEP, "epochs": 1, **FOUR_BITS}),
         "sft": ("sft", {"train": answers}, {**STEP, "epochs": 2}),
-        "dpo": ("dpo", {"pairs": pairs}, {**PREFERENCE, "epochs": 2}),
+        "dpo": ("dpo", {"pairs": pairs}, {**PREFERENCE, "epochs": 1.4}),
         "sft-dpo": ("sft-dpo", {"train": answers[:160], "pairs": seconds}, {**STEP, "epochs": 2, "preference": later}),
-        "kto": ("kto", {"judged": lessons("kto", 320)}, {**PREFERENCE, "epochs": 2}),
+        "kto": ("kto", {"judged": lessons("kto", 320)}, {**PREFERENCE, "epochs": 1.5}),
         "curriculum": ("sft", {"train": by_length}, {**STEP, "epochs": 2, "ordered": True}),
         "layers": ("sft", {"train": answers}, {**STEP, "max_steps": 40, "layers": 1, "variant": "rslora"}),
     }
@@ -68,8 +68,8 @@ def reasoned(thinker: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     rows = {"train": lessons("cot-sft", 320)}
     weights = {"span_weights": {"PLAN": 2.0, "REASONING": 0.5}}
     specs = [
-        technique_spec(thinker, folder / "cot-sft", "cot-sft", rows, **STEP, epochs=3),
-        technique_spec(thinker, folder / "weighted", "cot-sft", rows, **STEP, **weights, epochs=3),
+        technique_spec(thinker, folder / "cot-sft", "cot-sft", rows, **STEP, epochs=2.5),
+        technique_spec(thinker, folder / "weighted", "cot-sft", rows, **STEP, **weights, epochs=2.5),
     ]
     run_many(specs)
     found = scores(thinker, [spec.parent / "out" / "adapter" for spec in specs])
