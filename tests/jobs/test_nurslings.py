@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.nurslings import SCRIPT, Nursling, bear, completed, environment, nursery_for, started
+from fixtures import nurslings
+from fixtures.nurslings import SCRIPT, Nursery, completed, environment, nursery_for, started
 from fixtures.tiny import run, train_python
 
 pytestmark = pytest.mark.train
@@ -18,10 +19,10 @@ print("told", file=sys.stderr)
 """
 #: A nursery that loads nothing but what it cannot do without.
 BARE = """
-import sys; sys.path.insert(0, sys.argv[1])
+import sys; sys.path.insert(0, {folder!r})
 import numpy, train_nursery
-train_nursery.load, train_nursery.refusal = lambda: None, lambda: ""
-train_nursery.main(sys.argv[2])
+train_nursery.load, train_nursery.refusal, train_nursery.IDLE_SECONDS = lambda: None, lambda: "", 0.5
+train_nursery.main(sys.argv[1])
 """
 
 
@@ -98,30 +99,42 @@ def test_no_job_was_loaded_before_it_is_run(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
-    """Return a nursery of its own, and its door."""
-    (tmp_path / "d").mkdir()
-    monkeypatch.chdir(tmp_path)  # a socket wants a short path
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    line = inline(BARE, str(SCRIPT.parent), "d/door")
-    with subprocess.Popen(line, text=True, env=environment(), **pipes) as nursery:
-        assert nursery.stdout is not None
-        assert nursery.stdout.readline() == "ready\n"
-        yield nursery, Path("d/door")
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nursery]:
+    """Return a nursery that loads next to nothing, and is not needed for long."""
+    script = tmp_path / "bare.py"
+    script.write_text(BARE.format(folder=str(SCRIPT.parent)))
+    monkeypatch.setattr(nurslings, "SCRIPT", script)
+    nursery = Nursery(train_python(), environment())
+    assert nursery.open() == ""
+    yield nursery
+    nursery.end()
 
 
-def test_it_ends_with_whoever_started_it_and_takes_its_own_along(
-    bare: tuple["subprocess.Popen[str]", Path],
-) -> None:
+@pytest.fixture
+def nothing() -> Iterator[list[int]]:
+    """Return streams on which nothing is said."""
+    with Path(os.devnull).open("r+b") as opened:
+        yield [opened.fileno()] * 3
+
+
+def test_it_ends_with_whoever_started_it_and_takes_its_own_along(bare: Nursery, nothing: list[int]) -> None:
     """A test run that dies leaves no process and no folder behind."""
-    nursery, door = bare
-    with Path(os.devnull).open("r+b") as nothing:
-        sleeper: Nursling = bear(door, inline("import time; time.sleep(60)"), environment(), [nothing.fileno()] * 3)
+    sleeper = bare.bear(inline("import time; time.sleep(60)"), environment(), nothing)
+    process = bare._process
     assert sleeper.poll() is None
-    assert nursery.stdin is not None
-    nursery.stdin.close()
-    assert nursery.wait(10) == 0
+    assert process is not None
+    assert process.stdin is not None
+    process.stdin.close()  # as the end of its other side would
+    assert process.wait(10) == 0
     assert sleeper.wait(10) == -9
     with pytest.raises(ProcessLookupError):
         os.kill(sleeper.pid, 0)
-    assert not door.parent.exists()
+    assert not bare.door.parent.exists()
+
+
+def test_it_leaves_when_nobody_needs_it_and_comes_back(bare: Nursery, nothing: list[int]) -> None:
+    """It keeps no memory for nothing; whoever asks again does not notice."""
+    process = bare._process
+    assert process is not None
+    assert process.wait(10) == 0
+    assert bare.bear(inline("raise SystemExit(5)"), environment(), nothing).wait(10) == 5
