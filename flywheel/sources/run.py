@@ -40,6 +40,9 @@ from flywheel.store.stores import Store
 
 BATCHES_A_TURN = 20  # then the other rooms have theirs; the next cycle goes on
 CAPTURE_NAME = "gateway"
+#: Seconds between two looks at the gateway's calls alone: an agent that never pauses would have ten cycles a second for
+#: them. Shorter than the daemon stays alert after a hint, so that what came meanwhile is found without another one.
+CALLS_REST = 0.5
 
 Lines = Callable[[], Mapping[str, Line]]
 
@@ -71,6 +74,7 @@ class SourcesRoom:
         self._capture = CaptureReader(capture) if capture is not None else None
         self._joins = CaptureJoins(store, clock, self._capture) if self._capture is not None else None
         self._full: set[str] = set()
+        self._attributed = -CALLS_REST
         self._problems: dict[str, str] = {}
 
     def check(self) -> None:
@@ -85,7 +89,7 @@ class SourcesRoom:
         """Tell, without asking the store, whether a look would find anything that was not there at the last one."""
         watched = {name: reader.changed for name, reader in self._readers.items()}
         if self._capture is not None:
-            watched[CAPTURE_NAME] = self._capture.changed
+            watched[CAPTURE_NAME] = self._calls_came
         news = False
         for name, changed in watched.items():
             found = self._look(name, changed)
@@ -120,11 +124,17 @@ class SourcesRoom:
         digest = selection_digest(lines)
         found = [self._look(name, reader.changed) for name, reader in self._readers.items()]
         if self._capture is not None:  # first: an outcome whose call is known is joined as it is stored
-            found.insert(0, self._look(CAPTURE_NAME, self._capture.changed).model_copy(update={"kind": CAPTURE}))
+            news = any(source.changed or source.full for source in found)
+            calls = self._look(CAPTURE_NAME, self._capture.changed if news else self._calls_came)
+            found.insert(0, calls.model_copy(update={"kind": CAPTURE}))
         with self._store.read() as session:
             known = [self._with_memory(session, source, digest) for source in found]
         return Situation(sources=tuple(source.model_copy(update={"lines": _selecting(lines, source)})
                                        for source in known))  # fmt: skip
+
+    def _calls_came(self) -> bool:
+        assert self._capture is not None
+        return self._clock.monotonic() - self._attributed >= CALLS_REST and self._capture.changed()
 
     def _look(self, name: str, changed: Callable[[], bool]) -> SourceSituation:
         kind = self._kinds.get(name, CAPTURE)
@@ -208,6 +218,7 @@ class SourcesRoom:
     def _attribute(self, cause: int | None) -> Attempt:
         """Store who answered the calls that came since the last time, and join the outcomes that waited for them."""
         assert self._capture is not None
+        self._attributed = self._clock.monotonic()
         new = joined = 0
         for _ in range(BATCHES_A_TURN):
             try:

@@ -3,11 +3,14 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete
 from sqlmodel import Session, col, select
 
 from flywheel.store.stores import insert_into, insert_new
 from flywheel.store.tables import CounterRow, CursorRow, ScheduleRow
+
+# Asked for several times in every cycle: put together once.
+_CURSOR = select(CursorRow.body).where(CursorRow.source == bindparam("source"))
 
 
 def add_to_counter(session: Session, scope: str, name: str, amount: int) -> None:
@@ -25,8 +28,7 @@ def counters(session: Session, scope: str) -> dict[str, int]:
 
 def cursor(session: Session, source: str) -> dict[str, object]:
     """Return how far a source was read; empty at the beginning."""
-    row = session.get(CursorRow, source)
-    return dict(row.body) if row else {}
+    return dict(session.exec(_CURSOR, params={"source": source}).first() or {})
 
 
 def move_cursor(session: Session, source: str, body: dict[str, object]) -> None:

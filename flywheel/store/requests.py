@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlmodel import Session, col, select
 
 from flywheel.core.requests import Request, RequestKind
 from flywheel.store.tables import RequestRow
+
+# Every room asks in every cycle, and putting a statement together takes longer than SQLite does to answer it.
+_OPEN = select(RequestRow).where(RequestRow.state == "open").order_by(col(RequestRow.at), col(RequestRow.id))
+_OPEN_OF_KINDS = _OPEN.where(col(RequestRow.kind).in_(bindparam("kinds", expanding=True)))
 
 
 def make_request(session: Session, request: Request) -> None:
@@ -17,10 +21,8 @@ def make_request(session: Session, request: Request) -> None:
 
 def open_requests(session: Session, *kinds: RequestKind) -> list[Request]:
     """Return what still waits for an answer, oldest first."""
-    query = select(RequestRow).where(RequestRow.state == "open").order_by(col(RequestRow.at), col(RequestRow.id))
-    if kinds:
-        query = query.where(col(RequestRow.kind).in_(kinds))
-    return [Request(**row.model_dump()) for row in session.exec(query).all()]
+    found = session.exec(_OPEN_OF_KINDS, params={"kinds": kinds}) if kinds else session.exec(_OPEN)
+    return [Request(**row.model_dump()) for row in found.all()]
 
 
 def newest_requests(session: Session, kind: RequestKind, limit: int = 1000) -> list[Request]:

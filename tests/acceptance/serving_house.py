@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import aiohttp
 from acceptance_house import LINE, Model, World
-from fixtures.model_servers import BASE, ModelServer
+from fixtures.model_servers import BASE, VLLM_SETTINGS, ModelServer
 from serving_speakers import Speakers
 
 from flywheel.cli import requests
@@ -277,9 +277,13 @@ def _call(answer: Answer) -> Call:
 
 
 class Vllm(ModelServer):
-    """Real vLLM that can die, started as `flywheel emit vllm` says it for a CPU: one slot more than is held."""
+    """Real vLLM that can die, started as `flywheel emit vllm` says it for a CPU: one slot more than is held.
+
+    Engine and model share a process, as in the demo; tests/contract speaks to the two that vLLM makes of it.
+    """
 
     patience = 400.0
+    settings: Mapping[str, str] = {**VLLM_SETTINGS, "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
     def kill(self) -> None:
         """End it all at once, as a machine out of memory does; what it shared in memory goes with it."""

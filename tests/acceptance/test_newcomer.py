@@ -11,6 +11,9 @@ import pytest
 from newcomer_house import LINE, Newcomer
 from opencode_house import installed, wait
 
+from flywheel.store.listings import list_rows
+from flywheel.store.stores import open_store, sqlite_url
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # the installation of opencode, once a machine
 
 WHOLE = os.environ.get("FLYWHEEL_SOAK") == "1"
@@ -61,6 +64,7 @@ def test_from_the_readme_to_the_first_dataset(newcomer: Newcomer, capsys: pytest
     done("opencode works through the gateway")
     wait(lambda: _good(newcomer) >= 4 * len(BEFORE + AFTER), "the new sessions as examples")
     done("after a while of quiet its sessions are read")
+    assert len(newcomer.json("examples", "list", "--line", LINE, "--limit", "1000")) == _good(newcomer)
     answer = newcomer.json("datasets", "freeze", LINE, "--wait", "120")
     done("flywheel datasets freeze")
     assert answer["state"] == "satisfied", answer
@@ -85,8 +89,11 @@ def _ails(newcomer: Newcomer) -> set[str]:
 def _good(newcomer: Newcomer) -> int:
     newcomer.processes.check("run")
     newcomer.processes.check("gateway")
-    store = newcomer.home / ".local" / "share" / "flywheel" / "flywheel.db"
-    return len(newcomer.json("examples", "list", "--line", LINE, "--limit", "1000")) if store.exists() else 0
+    path = newcomer.home / ".local" / "share" / "flywheel" / "flywheel.db"
+    if not path.exists():
+        return 0
+    with open_store(sqlite_url(path)) as store, store.read() as session:
+        return len(list_rows(session, "examples", line=LINE, limit=1000))
 
 
 def _file(newcomer: Newcomer, name: str) -> Path:

@@ -69,7 +69,8 @@ class House:
     def new_room(self) -> SourcesRoom:
         return SourcesRoom(self.store, self.clock, [self.source], lambda: self.lines, self.capture)
 
-    async def cycle(self) -> list[Any]:
+    async def cycle(self, later: float = 1.0) -> list[Any]:
+        self.clock.advance(later)
         plan = await self.room.propose()
         return [await self.room.perform(proposal.intent, None) for proposal in plan.proposals]
 

@@ -52,6 +52,28 @@ async def test_calls_are_attributed_once(store, agent, house, tmp_path):
     connection.close()
 
 
+async def test_an_agent_that_never_pauses_is_looked_at_twice_a_second(store, agent, house, tmp_path):
+    """Calls alone ask for no cycle each; what came meanwhile is stored at the next look, or with the next outcome."""
+    path = tmp_path / "capture.db"
+    watched = type(house)(store, GenericSource(name="agent", path=agent.path), path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(CAPTURE)
+    for number in range(20):
+        write(connection, f"c{number}")
+        await watched.cycle(later=0.1)
+    assert len(watched.events("sources.calls_attributed")) == 4
+    write(connection, "c20")
+    assert not watched.room.changed()
+    agent.task("t1", success=1)
+    agent.call("t1")
+    assert watched.room.changed()
+    await watched.cycle(later=0)
+    assert sum(event.body["calls"] for event in watched.events("sources.calls_attributed")) == 21
+    watched.room.close()
+    connection.close()
+
+
 async def test_a_capture_of_another_version_is_named(store, agent, house, tmp_path):
     """A capture without the columns that are needed is a named failure."""
     path = tmp_path / "capture.db"
