@@ -67,8 +67,7 @@ class Engine:
             for _ in range(ROUNDS):
                 for cohort in self._cohorts:
                     self._advance(cohort)
-                self._cohorts = [cohort for cohort in self._cohorts if not cohort.done]
-            self._gather()
+                self._gather()
 
     def _admit(self) -> None:
         self._waiting = [row for row in self._waiting if not row.done]
@@ -81,7 +80,7 @@ class Engine:
     @torch.inference_mode()
     def _gather(self) -> None:
         apart: list[Cohort] = []
-        for cohort in self._cohorts:
+        for cohort in [one for one in self._cohorts if not one.done]:
             host = next((one for one in apart if one.has_room_for(cohort)), None)
             if host:
                 host.join(cohort)
