@@ -24,12 +24,14 @@ UNSUPPORTED = {
 
 @dataclass(slots=True, eq=False)
 class Adapter:
-    """Weights that are loaded: a server name, where they came from, and what the model calls them."""
+    """An adapter that is loaded: a server name, where it came from, and the model that answers for it.
+
+    Whoever takes its name away need not look after the weights: they go with the last answer that holds them.
+    """
 
     name: str
     path: str
-    key: str
-    dropped: bool = False  # no new requests; the weights stay until the running ones are done
+    model: Any
 
 
 def check(name: str, path: str, max_rank: int) -> None:

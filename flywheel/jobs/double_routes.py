@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import double_requests as requests
-import torch
 from aiohttp import web
 from double_adapters import Adapter, check
 from double_answers import Chat, Legacy, Piece, Usage, models, sse
 from double_engine import Engine
 from double_errors import RefusalError, unknown_model, worker_failed
 from double_middleware import asgi_middleware
-from double_sampling import Row
+from double_sampling import Row, Sink
 from double_tokens import tokenized
 
 VERSION = "0.32.0"
@@ -37,6 +37,7 @@ class Server:
     limit: int
     max_rank: int
     max_loras: int
+    chance: random.Random  # for answers without a seed
     adapters: dict[str, Adapter] = field(default_factory=dict)
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     finished: Counter[str] = field(default_factory=Counter)
@@ -151,12 +152,10 @@ async def load_adapter(request: web.Request) -> web.Response:
         _check_name(server, name, path, again=again)
         check(name, path, server.max_rank)
         try:
-            adapter = await asyncio.wrap_future(server.engine.load(name, path))
+            model = await asyncio.to_thread(server.engine.adapted, path)
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
             raise worker_failed(str(error)) from error
-        if name in server.adapters:
-            server.engine.drop(server.adapters[name])
-        server.adapters[name] = adapter
+        server.adapters[name] = Adapter(name, path, model)
     return web.Response(text=f"Success: LoRA adapter '{name}' added successfully.")
 
 
@@ -181,7 +180,7 @@ async def unload_adapter(request: web.Request) -> web.Response:
         raise RefusalError("'lora_name' needs to be provided to unload a LoRA adapter.", "InvalidUserInput")
     if name not in server.adapters:
         raise RefusalError(f"The lora adapter '{name}' cannot be found.", "NotFoundError", code=404)
-    server.engine.drop(server.adapters.pop(name))
+    del server.adapters[name]
     return web.Response(text=f"Success: LoRA adapter '{name}' removed successfully.")
 
 
@@ -239,18 +238,12 @@ async def tokenize(request: web.Request) -> web.Response:
     return _json(tokenized(server.engine.tokenizer, body, server.limit))
 
 
-def _rows(wish: requests.Wish, adapter: Adapter | None, pieces: asyncio.Queue[Piece]) -> list[Row]:
-    loop = asyncio.get_running_loop()
-
-    def sink(piece: Piece) -> None:
-        loop.call_soon_threadsafe(pieces.put_nowait, piece)
-
+def _rows(wish: requests.Wish, adapter: Adapter | None, sink: Sink, chance: random.Random) -> list[Row]:
     rows = []
     for number, prompt in enumerate(prompt for prompt in wish.prompts for _ in range(wish.n)):
-        row = Row(prompt, wish.sampling, number, adapter, sink)
-        if wish.sampling.seed is not None:
-            row.generator = torch.Generator().manual_seed(wish.sampling.seed + number)
-        rows.append(row)
+        seed = wish.sampling.seed
+        own = chance if seed is None else random.Random(seed + number)
+        rows.append(Row(prompt, wish.sampling, number, adapter, sink, own, piecemeal=wish.stream))
     return rows
 
 
@@ -267,7 +260,7 @@ async def _generate(
 ) -> web.StreamResponse:
     server = request.app[SERVER]
     pieces: asyncio.Queue[Piece] = asyncio.Queue()
-    rows = _rows(wish, adapter, pieces)
+    rows = _rows(wish, adapter, pieces.put_nowait, server.chance)
     usage = Usage(sum(map(len, wish.prompts)))
     server.tokens["prompt"] += usage.prompt
     server.engine.add(rows)
@@ -279,19 +272,18 @@ async def _generate(
         for row in rows:  # also when the client went away: nothing is generated for nobody
             server.finished[row.reason] += 1
             row.done = True
-        server.tokens["drawn"] += sum(usage.drawn.values())
+        server.tokens["drawn"] += sum(row.drawn for row in rows)
 
 
 async def _collect(wish: requests.Wish, form: Format, usage: Usage, pieces: asyncio.Queue[Piece]) -> web.Response:
-    answers = {number: Piece(number, "", 0) for number in range(wish.n * len(wish.prompts))}
-    while any(answer.finish is None for answer in answers.values()):
+    answers: dict[int, Piece] = {}
+    while len(answers) < wish.n * len(wish.prompts):
         piece = await pieces.get()
         if piece.error:
             raise RefusalError(piece.error, "InternalServerError", code=500)
         usage.count(piece)
-        piece.text = answers[piece.choice].text + piece.text
         answers[piece.choice] = piece
-    return _json(form.whole(list(answers.values()), usage))
+    return _json(form.whole([answers[number] for number in sorted(answers)], usage))
 
 
 async def _stream(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import random
 import signal
 import sys
 import time
@@ -54,12 +55,13 @@ async def _serve(arguments: argparse.Namespace, began: float) -> None:
         from double_routes import Server, application
 
     server = Server(
-        engine=Engine(arguments.model, arguments.seed),
+        engine=Engine(arguments.model),
         base=arguments.served_model_name or str(arguments.model),
         root=str(arguments.model),
         limit=arguments.max_model_len,
         max_rank=arguments.max_lora_rank,
         max_loras=arguments.max_loras,
+        chance=random.Random(arguments.seed),
     )
     app = application(
         server,

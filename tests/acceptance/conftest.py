@@ -11,7 +11,7 @@ from proofs_house import train
 from flywheel.cli.demos import worlds
 from flywheel.cli.demos.processes import Processes, double_command, free_port, wait_until
 from flywheel.cli.demos.scenes import answers
-from flywheel.train.backends.trl import ENV
+from flywheel.train.backends.trl import ENV, KEEP_BUFFERS
 
 __all__ = ["tiny_base"]
 
@@ -23,7 +23,7 @@ def model(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with Processes(tmp_path_factory.mktemp("double")) as processes:
         argv = double_command(train_python(), tiny_base, worlds.BASE, port)
         doors = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "VLLM_SERVER_DEV_MODE": "True"}
-        processes.start("double", argv, {**ENV, **doors})
+        processes.start("double", argv, {**ENV, **KEEP_BUFFERS, **doors})
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(f"{url}/health"), 120, "the double", lambda: processes.check("double"))
         yield Model(url=url, base=tiny_base)

@@ -26,7 +26,7 @@ from flywheel.core.errors import MisuseError
 from flywheel.proc.environments import environment, why_not
 from flywheel.store.ledger import events
 from flywheel.store.stores import open_store, sqlite_url
-from flywheel.train.backends.trl import ENV
+from flywheel.train.backends.trl import ENV, KEEP_BUFFERS
 
 _MARK = ".flywheel-demo"
 
@@ -57,7 +57,7 @@ def demo(home: Home = None, double: Double = False, as_json: AsJson = False) -> 
             if double
             else vllm_command(serve.python, base, worlds.BASE, port)
         )
-        processes.start("model server", argv, {**ENV, **VLLM_ENV})
+        processes.start("model server", argv, {**ENV, **KEEP_BUFFERS, **VLLM_ENV})
         stage = scenes.Stage(world, processes, screen, lambda start, count: worlds.tasks(train.python, start, count))
         try:
             story = _tell(stage, "the shipped double of vLLM" if double else "vLLM")

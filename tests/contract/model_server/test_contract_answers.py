@@ -50,6 +50,30 @@ def test_a_seed_makes_chance_repeatable(server: ModelServer) -> None:
     assert [choice["message"] for choice in first] == [choice["message"] for choice in second]
 
 
+def test_a_seeded_answer_is_the_same_alone_and_among_others(server: ModelServer) -> None:
+    """What a seed draws does not hang on who is answered beside it, nor on how they are drawn."""
+    wishes = [{"seed": 5}, {"seed": 6, "top_p": 0.9}, {"seed": 7, "top_k": 4}]
+    alone = [server.chat(PROMPT, temperature=0.7, **wish).content for wish in wishes]
+    others = [{}, {"temperature": 1.5}, {"temperature": 1.5, "top_p": 0.5}, {"seed": 8, "max_tokens": 3}]
+    crowd = [{"temperature": 0.7, **wish} for wish in [*wishes, *others] * 4]
+    with ThreadPoolExecutor(len(crowd)) as pool:
+        said = list(pool.map(lambda wish: server.chat(PROMPT, **wish).content, crowd))
+    assert [said[number :: len(wishes + others)] for number in range(len(wishes))] == [[one] * 4 for one in alone]
+
+
+def test_answers_that_begin_while_a_longer_one_runs_are_those_of_their_own(server: ModelServer) -> None:
+    """Short and long prompts come while another answer is far ahead; who ends early leaves the others as they were."""
+    paths = ("src/cache.py", "core/queue.py", "docs/guide.md", "src/app.py")
+    prompts = [f"Show {path}" for path in paths] + [task["messages"][0]["content"] for task in tasks(8, seed=21)]
+    alone = [server.chat(prompt).content for prompt in prompts]
+    with server.streaming("/v1/chat/completions", chat_body(PROMPT, max_tokens=300, ignore_eos=True)) as stream:
+        chunks = [next(stream) for _ in range(40)]
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(lambda prompt: server.chat(prompt).content, prompts)) == alone
+        chunks += stream
+    assert deltas(chunks).startswith(RIGHT)
+
+
 @pytest.mark.parametrize("more", [{}, {"stop": ["cache"]}, {"max_tokens": 5}])
 def test_a_stream_says_what_the_whole_answer_says(server: ModelServer, more: dict) -> None:
     """The pieces put together are the greedy answer, first the role, last the reason and the counts."""
