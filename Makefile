@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up everything they need by themselves.
 # Environments are kept outside the checkout, under the hash of what they were built from.
 PYTHON  ?= python3
-WORKERS ?= 3
+WORKERS ?= 4
 CACHE  ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flywheel
 LOCKS  := flywheel/locks/core.lock flywheel/locks/dev.lock
 HASH   := $(shell cat $(LOCKS) | $(PYTHON) -c "import hashlib,sys; print(hashlib.sha256(sys.stdin.buffer.read() + sys.version.encode()).hexdigest()[:8])")

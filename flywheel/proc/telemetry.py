@@ -38,14 +38,15 @@ def open_tracer(section: TelemetrySection, service: str, exporter: "SpanExporter
     if section.endpoint is None and exporter is None:
         return NO_TRACER
     try:
-        return _OpenTelemetry(_provider(section, service, exporter))
+        exporter = exporter or _exporter(section.endpoint or "")
+        return _OpenTelemetry(_provider(section, service, exporter), exporter)
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"telemetry.endpoint is set and {error.name} is not installed", "pip install 'flywheel[telemetry]'"
         ) from error
 
 
-def _provider(section: TelemetrySection, service: str, exporter: "SpanExporter | None") -> "TracerProvider":
+def _provider(section: TelemetrySection, service: str, exporter: "SpanExporter") -> "TracerProvider":
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -57,7 +58,7 @@ def _provider(section: TelemetrySection, service: str, exporter: "SpanExporter |
         resource=Resource.create({"service.name": service, "service.version": __version__}),
         shutdown_on_exit=False,
     )
-    provider.add_span_processor(BatchSpanProcessor(exporter or _exporter(section.endpoint or "")))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider
 
 
@@ -71,10 +72,11 @@ def _exporter(endpoint: str) -> "SpanExporter":
 class _OpenTelemetry:
     """A tracer of our kind over one of theirs."""
 
-    def __init__(self, provider: "TracerProvider") -> None:
+    def __init__(self, provider: "TracerProvider", exporter: "SpanExporter") -> None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._provider = provider
+        self._exporter = exporter
         self._tracer = provider.get_tracer("flywheel", __version__)
         self._words = TraceContextTextMapPropagator()
 
@@ -96,6 +98,9 @@ class _OpenTelemetry:
         last = threading.Thread(target=self._provider.shutdown, name="telemetry", daemon=True)
         last.start()
         last.join(_CLOSE_SECONDS)
+        if last.is_alive():
+            self._exporter.shutdown()  # else it would try for half a minute to send what still waits
+            last.join(_CLOSE_SECONDS)
 
 
 class _Span:
