@@ -1,6 +1,7 @@
 """The room itself: looks at every source, reads what changed, stores it with its cursor in one transaction."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -74,7 +75,7 @@ class SourcesRoom:
         self._capture = CaptureReader(capture) if capture is not None else None
         self._joins = CaptureJoins(store, clock, self._capture) if self._capture is not None else None
         self._full: set[str] = set()
-        self._attributed = -CALLS_REST
+        self._attributed = -math.inf  # when all calls had been read; who has more to read, or could not, does not rest
         self._problems: dict[str, str] = {}
 
     def check(self) -> None:
@@ -218,7 +219,7 @@ class SourcesRoom:
     def _attribute(self, cause: int | None) -> Attempt:
         """Store who answered the calls that came since the last time, and join the outcomes that waited for them."""
         assert self._capture is not None
-        self._attributed = self._clock.monotonic()
+        self._attributed = -math.inf
         new = joined = 0
         for _ in range(BATCHES_A_TURN):
             try:
@@ -232,6 +233,7 @@ class SourcesRoom:
             late, more = self._join_late(cause)
             joined += late
             if not batch.more and not more:
+                self._attributed = self._clock.monotonic()
                 break
         sentence = f"{new} calls joined to who answered them" + (f", {joined} late outcomes to calls" if joined else "")
         return Done(sentence=sentence, changed=bool(new or joined))

@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 from sqlmodel import select
 
+from flywheel.sources import captures, run
 from flywheel.sources.capture_sweeps import Wanted, find_calls
 from flywheel.sources.settings import GenericSource
 from flywheel.store.join_tables import CapturedCallRow
@@ -72,6 +73,37 @@ async def test_an_agent_that_never_pauses_is_looked_at_twice_a_second(store, age
     assert sum(event.body["calls"] for event in watched.events("sources.calls_attributed")) == 21
     watched.room.close()
     connection.close()
+
+
+async def test_a_backlog_of_calls_is_read_without_a_rest(store, agent, house, tmp_path, monkeypatch):
+    """Where a turn ends with more to read the next look goes on at once: reading once reads everything."""
+    monkeypatch.setattr(captures, "CALLS_A_BATCH", 2)
+    monkeypatch.setattr(run, "BATCHES_A_TURN", 1)
+    path = tmp_path / "capture.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(CAPTURE)
+    for number in range(9):
+        write(connection, f"c{number}")
+    watched = type(house)(store, GenericSource(name="agent", path=agent.path), path)
+    while await watched.cycle(later=0):
+        pass
+    assert sum(event.body["calls"] for event in watched.events("sources.calls_attributed")) == 9
+    watched.room.close()
+    connection.close()
+
+
+async def test_a_broken_capture_is_no_news_again_and_again(store, agent, house, tmp_path):
+    """A capture that cannot be read does not seem mended while it rests: it is told once, and asks for no cycle."""
+    path = tmp_path / "capture.db"
+    path.write_bytes(b"this is no database" * 100)
+    watched = type(house)(store, GenericSource(name="agent", path=agent.path), path)
+    assert watched.room.changed()
+    for _ in range(5):
+        await watched.cycle(later=0.2)
+        assert not watched.room.changed()
+    assert len(watched.events("sources.source_failed")) == 1
+    assert watched.events("sources.source_recovered") == []
+    watched.room.close()
 
 
 async def test_a_capture_of_another_version_is_named(store, agent, house, tmp_path):
